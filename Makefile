@@ -1,0 +1,65 @@
+# Two commands: `make run` (every notebook, figures and pages into build/) and `make test`.
+# Each sets up .venv by itself; what is there and current is not touched again.
+.SILENT:
+.PHONY: run test unit data lab notebooks paper study bench lint clean
+.DEFAULT_GOAL := run
+
+VENV := .venv
+PY := $(VENV)/bin/python
+CONSTRAINTS ?= -c requirements-lock.txt
+FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	if $$p $(FITS) 2>/dev/null; then echo $$p; break; fi; done)
+
+export TF_CPP_MIN_LOG_LEVEL := 3
+
+run: data  ## execute every notebook; pages, figures and index.html go to build/
+	$(PY) tools/run.py run $(NB)
+
+test: lint unit  ## style, unit tests, then every notebook compared with its stored output
+	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 -q -p no:cacheprovider notebooks
+
+unit: $(VENV)/test.stamp data  ## unit tests with coverage of lib/
+	$(PY) -m pytest -q --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+
+lint: $(VENV)/test.stamp
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+data: data/generated/.stamp  ## the MNI152 brain as .mat, .nii.gz and .nrrd
+
+lab: data  ## JupyterLab
+	$(PY) -m jupyterlab --notebook-dir=.
+
+notebooks: $(VENV)/test.stamp data  ## execute and refresh the committed notebooks and figures/
+	$(PY) tools/run.py notebooks $(NB)
+	$(PY) -m ruff format -q notebooks
+
+paper: data  ## make paper NB=04: the paper's settings, notebooks/paper/04.yaml
+	$(PY) tools/run.py paper $(NB)
+
+study: data  ## make study NB=04 SEEDS=5 [PARAMS="EPOCHS=3"]: results/04.csv
+	$(PY) tools/run.py study $(NB) --seeds $(or $(SEEDS),5) $(PARAMS)
+
+bench: $(VENV)/test.stamp data  ## every benchmark
+	for file in benchmarks/bench_*.py; do $(PY) $$file || exit 1; done
+
+clean:
+	rm -rf build data/generated
+
+data/generated/.stamp: $(VENV)/run.stamp tools/make_data.py
+	$(PY) tools/make_data.py
+	touch $@
+
+$(VENV)/run.stamp: requirements.txt requirements-lock.txt
+	if ! "$(PYTHON)" $(FITS) 2>/dev/null; then \
+		echo "Voxelbook needs Python 3.11, 3.12 or 3.13; found: $$(python3 --version 2>&1)." \
+		"Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	echo "Setting up $(VENV) with $$($(PYTHON) --version), about two minutes ..."
+	test -x $(PY) && $(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(PY) -m pip install -q --disable-pip-version-check -r requirements.txt $(CONSTRAINTS)
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements-test.txt
+	$(PY) -m pip install -q --disable-pip-version-check -r requirements-test.txt $(CONSTRAINTS)
+	touch $@

@@ -1,0 +1,129 @@
+"""How good a prediction is: numbers from NumPy arrays of one shape, channels or not.
+
+The rule for empty masks, for every overlap score: where truth and prediction are both empty there
+is nothing to score, the score is NaN and `mean_score` leaves it out and counts it; where one is
+empty, it is 0. So a network that finds nothing cannot gain by it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from skimage.metrics import structural_similarity
+
+
+def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """2·|A∩B| / (|A| + |B|) of two masks; NaN if both are empty.
+
+    Raises:
+        ValueError: shapes differ, or a value is neither 0 nor 1.
+    """
+    both, total = _overlap(truth, prediction)
+    return 2 * both / total if total else float("nan")
+
+
+def iou(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """|A∩B| / |A∪B| of two masks, the Jaccard index; NaN if both are empty.
+
+    Raises:
+        ValueError: shapes differ, or a value is neither 0 nor 1.
+    """
+    both, total = _overlap(truth, prediction)
+    return both / (total - both) if total else float("nan")
+
+
+def mean_score(scores: Sequence[float]) -> tuple[float, int, int]:
+    """(mean, how many counted, how many were left out because they are NaN)."""
+    scores = np.asarray(scores, float)
+    counted = scores[~np.isnan(scores)]
+    mean = float(counted.mean()) if counted.size else float("nan")
+    return mean, counted.size, scores.size - counted.size
+
+
+def rmse(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Root of the mean squared error, in units of ``truth``.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    truth, prediction = _same_shape(truth, prediction)
+    return float(np.sqrt(np.mean((truth - prediction) ** 2)))
+
+
+def psnr(truth: np.ndarray, prediction: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB; the peak is the range of ``truth``. Infinite if equal.
+
+    Raises:
+        ValueError: shapes differ, or ``truth`` is constant.
+    """
+    error, peak = rmse(truth, prediction), _range(truth)
+    return 20 * float(np.log10(peak / error)) if error else float("inf")
+
+
+def ssim(truth: np.ndarray, prediction: np.ndarray, data_range: float | None = None) -> float:
+    """Mean structural similarity in 3D (uniform window of 7 voxels), by scikit-image.
+
+    Args:
+        truth, prediction: (X, Y, Z), each at least 7 voxels wide.
+        data_range: None: the range of ``truth``. (The PET reference takes each image's own
+            maximum.)
+
+    Raises:
+        ValueError: shapes differ, are not 3D or too small, or ``truth`` is constant.
+    """
+    truth, prediction = _same_shape(truth, prediction)
+    if truth.ndim != 3 or min(truth.shape) < 7:
+        raise ValueError(f"truth has shape {truth.shape}: SSIM needs (X, Y, Z) of 7 or more each")
+    limits = _range(truth) if data_range is None else data_range
+    return float(structural_similarity(truth, prediction, data_range=limits))
+
+
+def seam_score(volume: np.ndarray, starts: Sequence[Sequence[int]], size: Sequence[int]) -> float:
+    """How much more a volume jumps at the borders of its tiles than elsewhere; 1: no seam.
+
+    Args:
+        volume: (X, Y, Z), best an error: a smooth one has no jumps of its own.
+        starts: where the tiles begin along each axis (`lib.patches.patch_starts`).
+        size: their extents.
+
+    Returns:
+        Mean absolute step across a tile's beginning or end, over the mean of all other steps.
+
+    Raises:
+        ValueError: no border lies inside the volume.
+    """
+    at, elsewhere = [], []
+    for axis, (begins, s) in enumerate(zip(starts, size, strict=True)):
+        steps = np.moveaxis(np.abs(np.diff(np.asarray(volume, np.float64), axis=axis)), axis, 0)
+        borders = {b for start in begins for b in (start, start + s)}
+        is_border = np.isin(np.arange(1, len(steps) + 1), list(borders))
+        at.append(steps[is_border].ravel())
+        elsewhere.append(steps[~is_border].ravel())
+    if not sum(map(len, at)):
+        raise ValueError(f"starts={starts}, size={size}: no tile border inside {volume.shape}")
+    return float(np.concatenate(at).mean() / np.concatenate(elsewhere).mean())
+
+
+def _overlap(truth, prediction) -> tuple[int, int]:
+    """Voxels in both masks, and the sum of the two masks' voxels."""
+    masks = np.asarray(truth), np.asarray(prediction)
+    if masks[0].shape != masks[1].shape:
+        raise ValueError(f"truth has shape {masks[0].shape}, prediction {masks[1].shape}")
+    for name, mask in zip(("truth", "prediction"), masks, strict=True):
+        if mask.dtype != bool and not np.all((mask == 0) | (mask == 1)):
+            raise ValueError(f"{name} holds values besides 0 and 1: apply a threshold first")
+    a, b = (mask.astype(bool) for mask in masks)
+    return int(np.count_nonzero(a & b)), int(np.count_nonzero(a) + np.count_nonzero(b))
+
+
+def _same_shape(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
+    truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+    if truth.shape != prediction.shape:
+        raise ValueError(f"truth has shape {truth.shape}, prediction {prediction.shape}")
+    return truth, prediction
+
+
+def _range(truth) -> float:
+    span = float(np.ptp(np.asarray(truth, np.float64)))
+    if not span:
+        raise ValueError("truth is constant: it has no range to measure an error by")
+    return span

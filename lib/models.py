@@ -1,0 +1,68 @@
+"""Networks. Each is one builder that returns a ``keras.Model`` on ``(N, X, Y, Z, C)`` batches."""
+
+import keras
+from keras import layers
+
+from lib.layers import DivisibleExtents
+
+# Keras's 0.99 needs some 500 steps until the running statistics that prediction uses have caught
+# up with the weights; a quick training has fewer.
+BATCH_NORM_MOMENTUM = 0.9
+
+
+def resunet3d(
+    filters: int = 6,
+    input_shape: tuple = (None, None, None, 1),
+    out_channels: int = 1,
+    activation: str | None = "relu",
+) -> keras.Model:
+    """The 3D-ResUNet of patch learning: residual blocks, pre-activated, four strides down and up.
+
+    At ``filters=6``, ``input_shape=(128, 128, 128, 1)``: 8,453,629 parameters, 8,447,773 trained.
+
+    Args:
+        filters: f; the blocks are 4f, 8f, 16f and 32f wide, the bridge 64f.
+        input_shape: (X, Y, Z, C), C known; extents may be None, and must be multiples of 16.
+        out_channels: channels of the 1x1x1 convolution at the end.
+        activation: of that convolution: "relu" for intensities (as in the source), "sigmoid" or
+            "softmax" for labels, None for logits.
+
+    Returns:
+        A model (N, X, Y, Z, C) -> (N, X, Y, Z, out_channels), float32 out.
+
+    Raises:
+        ValueError: an extent that 16 does not divide, here if it is known, else in the call.
+
+    Source: github.com/wjh1065/PVC-of-PET-images-using-3D-ResUnet (2021), after Z. Zhang et al.,
+    Road extraction by deep residual U-Net (2018).
+    """
+    widths = [4 * filters, 8 * filters, 16 * filters, 32 * filters, 64 * filters]
+    inputs = keras.Input(input_shape)
+    x = DivisibleExtents(2 ** (len(widths) - 1))(inputs)
+    skips = []
+    for level, width in enumerate(widths):
+        x = _residual_block(x, width // 2, width, stride=2 if level else 1, activate=level > 0)
+        skips.append(x)  # (N, X/2^level, ..., width)
+    skips.pop()
+    for width in reversed(widths[:-1]):
+        x = layers.UpSampling3D(2)(x)
+        x = layers.Concatenate()([x, skips.pop()])
+        x = _residual_block(x, width, width // 2)
+    x = layers.Conv3D(out_channels, 1)(x)
+    outputs = layers.Activation(activation or "linear", dtype="float32")(x)
+    return keras.Model(inputs, outputs, name="resunet3d")
+
+
+def _residual_block(x, first: int, second: int, stride: int = 1, activate: bool = True):
+    """Two 3x3x3 convolutions beside a 1x1x1 shortcut; ``activate=False`` for the very first."""
+    shortcut = layers.Conv3D(second, 1, strides=stride, padding="same")(x)
+    shortcut = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(shortcut)
+    x = _activated(x) if activate else x
+    x = layers.Conv3D(first, 3, strides=stride, padding="same")(x)
+    x = layers.Conv3D(second, 3, padding="same")(_activated(x))
+    return layers.Add()([x, shortcut])
+
+
+def _activated(x):
+    x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
+    return layers.Activation("relu")(x)

@@ -1,0 +1,60 @@
+"""Seeded synthetic data: what is not at hand is simulated, and said to be so.
+
+Every function takes a ``seed``; the same seed gives the same array.
+"""
+
+import numpy as np
+from scipy.interpolate import make_interp_spline
+
+
+def bias_field(shape, strength: float, knots: int = 4, *, seed: int) -> np.ndarray:
+    """A smooth field of gain, as a receive coil lays over an MRI scan.
+
+    Args:
+        shape: (X, Y, Z).
+        strength: the field spans 1/(1+strength) to 1+strength; 0.5: a factor of 2.25 in all.
+        knots: random values along each axis, at least 4, between which cubic splines run.
+
+    Returns:
+        (X, Y, Z) float32.
+
+    Raises:
+        ValueError: ``strength`` is negative or ``knots`` below 4.
+    """
+    if strength < 0 or knots < 4:
+        raise ValueError(f"strength={strength}, knots={knots}: give at least 0 and 4")
+    coarse = np.random.default_rng(seed).uniform(-1, 1, (knots,) * 3)
+    spline = make_interp_spline(np.linspace(0, 1, knots), np.eye(knots))
+    along = [spline(np.linspace(0, 1, n)) for n in shape]  # (extent, knots) each
+    field = np.einsum("abc,xa,yb,zc->xyz", coarse, *along, optimize=True)
+    field = 2 * (field - field.min()) / (np.ptp(field) or 1) - 1
+    return ((1 + strength) ** field).astype(np.float32)
+
+
+def mr_scan(
+    t1: np.ndarray, *, bias: float = 0.5, contrast: float = 0.3, noise: float = 0.04, seed: int
+) -> np.ndarray:
+    """A clean T1 volume as one more scanner would show it: other contrast, bias field, noise.
+
+    Args:
+        t1: (X, Y, Z), values 0..1.
+        bias: strength of the `bias_field`.
+        contrast: intensities are raised to a power drawn from exp(-contrast)..exp(contrast).
+        noise: standard deviation of both channels before the magnitude is taken, in units of
+            ``t1``: the noise is Rician, as in a magnitude image, and so positive in the air.
+
+    Returns:
+        (X, Y, Z) float32, positive.
+
+    Raises:
+        ValueError: ``t1`` leaves 0..1, or a strength is negative.
+    """
+    if np.min(t1) < 0 or np.max(t1) > 1:
+        raise ValueError(f"t1 spans {np.min(t1):g} to {np.max(t1):g}: rescale it to 0..1 first")
+    if contrast < 0 or noise < 0:
+        raise ValueError(f"contrast={contrast}, noise={noise}: give 0 or more")
+    rng = np.random.default_rng(seed)
+    power = np.float32(np.exp(rng.uniform(-contrast, contrast)))
+    signal = t1**power * bias_field(t1.shape, bias, seed=seed)
+    real, imaginary = np.float32(noise) * rng.standard_normal((2, *t1.shape), np.float32)
+    return np.hypot(signal + real, imaginary)

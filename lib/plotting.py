@@ -1,0 +1,199 @@
+"""Pictures of volumes. Every function returns its figure; nothing is shown or saved here.
+
+A plane shows the first of its two axes to the right, the second upward, at the volume's spacing,
+with a bar in mm. What one figure compares shares one colour scale.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lib.volumes import Volume
+
+DPI = 80
+LABEL_COLOURS = ("#e4572e", "#17bebb", "#ffc914", "#76b041", "#a05cc2", "#2e86de")
+
+
+def show_slices(
+    volume: Volume, at=None, *, labels: Mapping | None = None, title="", limits=None, cmap=None
+):
+    """Three orthogonal slices through one voxel.
+
+    Args:
+        volume: (X, Y, Z).
+        at: the voxel; None: the middle.
+        labels: name -> mask (X, Y, Z), drawn as outlines.
+        title: above the three.
+        limits: (low, high) of the colour scale; None: those of the volume.
+        cmap: matplotlib's name of a colour map.
+    """
+    at = tuple(n // 2 for n in volume.data.shape[:3]) if at is None else tuple(at)
+    low, high = _limits([volume.data], limits)
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), dpi=DPI, layout="constrained")
+    for axis, ax in enumerate(axes):
+        _draw(ax, volume, axis, at[axis], low, high, cmap)
+        _outline(ax, labels or {}, axis, at[axis])
+        ax.set_title(f"{'xyz'[axis]} = {at[axis]}", fontsize=9)
+    _legend(axes[-1], labels or {})
+    figure.colorbar(axes[0].images[0], ax=axes, shrink=0.7)
+    figure.suptitle(title or volume.name)
+    return figure
+
+
+def compare(
+    volumes: Mapping[str, Volume],
+    axis: int,
+    index: int,
+    *,
+    labels: Mapping | None = None,
+    zoom: tuple[slice, slice] | None = None,
+    limits=None,
+    cmap: str = "gray",
+) -> Figure:
+    """One plane of several volumes side by side, on one colour scale.
+
+    Args:
+        volumes: title -> volume, all (X, Y, Z) of one shape.
+        axis: the axis across the plane, 0, 1 or 2.
+        index: where on it.
+        labels: title -> {name: mask}, drawn as outlines on the volume of that title.
+        zoom: a window of the plane (first axis, second axis), framed below and enlarged above.
+        limits: (low, high) of the colour scale; None: those of all volumes.
+        cmap: matplotlib's name of a colour map.
+    """
+    low, high = _limits([np.take(v.data, index, axis) for v in volumes.values()], limits)
+    rows, columns = 2 if zoom else 1, len(volumes)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(2.8 * columns + 0.6, 3.1 * rows), dpi=DPI, layout="constrained",
+        squeeze=False,
+    )  # fmt: skip
+    for column, (title, volume) in enumerate(volumes.items()):
+        masks = (labels or {}).get(title, {})
+        for ax in grid[:, column]:
+            _draw(ax, volume, axis, index, low, high, cmap)
+            _outline(ax, masks, axis, index)
+        if zoom:
+            _enlarge(grid[0, column], grid[1, column], zoom)
+        grid[0, column].set_title(title, fontsize=10)
+        _legend(grid[-1, column], masks)
+    figure.colorbar(grid[0, 0].images[0], ax=grid, shrink=0.7)
+    return figure
+
+
+def patch_mosaic(patches: np.ndarray, *, columns: int = 4, spacing=(1, 1, 1), titles=()) -> Figure:
+    """The middle z plane of each patch (N, x, y, z), in order, on one colour scale."""
+    rows = -(-len(patches) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(1.9 * columns, 2.05 * rows), dpi=DPI, layout="constrained",
+        squeeze=False,
+    )  # fmt: skip
+    low, high = _limits([patches], None)
+    for number, ax in enumerate(grid.flat):
+        if number >= len(patches):
+            ax.axis("off")
+            continue
+        patch = Volume.with_spacing(patches[number], spacing)
+        _draw(ax, patch, 2, patch.data.shape[2] // 2, low, high, "gray")
+        ax.set_title(titles[number] if len(titles) else f"patch {number}", fontsize=8)
+    figure.colorbar(grid[0, 0].images[0], ax=grid, shrink=0.6)
+    return figure
+
+
+def show_histories(
+    histories: Mapping[str, Mapping], keys=("loss", "val_loss"), *, unit: str = "loss"
+) -> Figure:
+    """Curves over the epochs, one panel for each training, on one scale.
+
+    Args:
+        histories: title -> history, as `lib.training.train` returns it.
+        keys: which of its curves.
+        unit: what the vertical axis measures.
+    """
+    figure, axes = plt.subplots(
+        1, len(histories), figsize=(4 * len(histories), 2.8), dpi=DPI, layout="constrained",
+        sharey=True, squeeze=False,
+    )  # fmt: skip
+    for ax, (title, history) in zip(axes[0], histories.items(), strict=True):
+        for key in [k for k in keys if k in history]:
+            name = "validation" if key.startswith("val_") else "training"
+            ax.plot(range(1, len(history[key]) + 1), history[key], label=name)
+        ax.set(title=title, xlabel="epoch")
+        ax.legend()
+    axes[0, 0].set_ylabel(unit)
+    return figure
+
+
+def show_histograms(
+    arrays: Mapping[str, np.ndarray], *, bins: int = 100, unit: str = "intensity"
+) -> Figure:
+    """Histograms of the positive values side by side, counts on a logarithmic scale."""
+    figure, axes = plt.subplots(
+        1, len(arrays), figsize=(4 * len(arrays), 2.6), dpi=DPI, layout="constrained",
+        sharey=True, squeeze=False,
+    )  # fmt: skip
+    for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
+        values = np.asarray(array)
+        ax.hist(values[values > 0], bins=bins, log=True, color="#4a6fa5")
+        ax.set(title=title, xlabel=unit)
+    axes[0, 0].set_ylabel("voxels")
+    return figure
+
+
+def _limits(arrays: Sequence[np.ndarray], limits) -> tuple[float, float]:
+    if limits is not None:
+        return limits
+    return min(float(np.min(a)) for a in arrays), max(float(np.max(a)) for a in arrays)
+
+
+def _draw(ax, volume: Volume, axis: int, index: int, low, high, cmap) -> None:
+    """One plane, voxels at their true proportions."""
+    first, second = (a for a in range(3) if a != axis)
+    spacing = volume.spacing
+    ax.imshow(
+        np.take(volume.data, index, axis).T, cmap, origin="lower", vmin=low, vmax=high,
+        aspect=spacing[second] / spacing[first], interpolation="nearest",
+    )  # fmt: skip
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_xlabel(f"{'xyz'[first]} →", fontsize=8, labelpad=1)
+    ax.set_ylabel(f"{'xyz'[second]} →", fontsize=8, labelpad=1)
+    _scale_bar(ax, volume.data.shape[first], spacing[first])
+
+
+def _scale_bar(ax, extent: int, spacing: float) -> None:
+    """A bar of a round number of mm, about a quarter of the width."""
+    quarter = extent * spacing / 4
+    power = 10 ** np.floor(np.log10(quarter))
+    length = max(step * power for step in (1, 2, 5) if step * power <= quarter)
+    place = {"transform": ax.transAxes, "color": "white"}
+    width = length / (spacing * extent)
+    ax.plot([0.04, 0.04 + width], [0.05, 0.05], lw=2.5, solid_capstyle="butt", **place)
+    ax.text(0.04, 0.08, f"{length:g} mm", fontsize=7, va="bottom", **place)
+
+
+def _outline(ax, masks: Mapping[str, np.ndarray], axis: int, index: int) -> None:
+    for colour, mask in zip(LABEL_COLOURS, masks.values(), strict=False):
+        plane = np.take(mask, index, axis).T > 0
+        if plane.any() and not plane.all():
+            ax.contour(plane, levels=[0.5], colors=[colour], linewidths=0.8)
+
+
+def _legend(ax, masks: Mapping) -> None:
+    lines = [plt.Line2D([], [], color=colour) for colour in LABEL_COLOURS[: len(masks)]]
+    if lines:
+        ax.legend(lines, list(masks), fontsize=7, loc="upper right", framealpha=0.6)
+
+
+def _enlarge(above, below, zoom: tuple[slice, slice]) -> None:
+    """Show only the window above, and frame it below."""
+    (x, y) = zoom
+    above.set(xlim=(x.start - 0.5, x.stop - 0.5), ylim=(y.start - 0.5, y.stop - 0.5), xlabel="")
+    for artist in [*above.lines, *above.texts]:
+        artist.remove()  # the bar holds for the whole plane
+    corner = (x.start - 0.5, y.start - 0.5)
+    below.add_patch(
+        Rectangle(corner, x.stop - x.start, y.stop - y.start, fill=False, ec="#ffc914", lw=1.2)
+    )

@@ -1,0 +1,174 @@
+"""Random patches for training, drawn from pairs of an image and its labels or target.
+
+A source is an array, a `Volume`, or the path of a ``.npy`` file. A file is mapped into memory anew
+for every patch (0.3 ms), so that what was read does not stay in memory.
+"""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lib.patches import per_axis
+from lib.volumes import Volume
+
+AXES = {"x": 0, "y": 1, "z": 2}
+FOREGROUND_KEPT = 10_000  # voxels a volume, drawn evenly: enough to centre patches on
+TRIES = 1000
+
+
+class PatchSampler:
+    """Draws patches of one size from image/label pairs, each pair as likely as the others.
+
+    Args:
+        pairs: (image, label) sources of equal extent, each (X, Y, Z) or (X, Y, Z, C).
+        size: patch extent in voxels, one number or one for each axis.
+        foreground: share of patches drawn around a labelled voxel (label > 0). Where in the patch
+            that voxel lies is random too, else the network learns that the centre is special.
+        flips: axes ("x", "y", "z") along which a patch is mirrored every other time. Leave out
+            left/right where labels know sides.
+        turns: axes around which a patch is turned by 0, 90, 180 or 270 degrees.
+        window: (under, upper): only patches whose label has its mean within are taken.
+        keep: the chance with which a patch outside the window is kept all the same.
+
+    Raises:
+        ValueError: pairs that do not fit together, a patch larger than a volume, turns of unequal
+            extents, shares outside 0..1.
+
+    Warns:
+        UserWarning: a volume without a labelled voxel, by name; it gives background patches.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple],
+        size,
+        *,
+        foreground: float = 0.0,
+        flips: Sequence[str] = (),
+        turns: Sequence[str] = (),
+        window: tuple[float, float] | None = None,
+        keep: float = 0.0,
+    ):
+        self.pairs, self.size = list(pairs), per_axis(size, "size")
+        self.foreground, self.window, self.keep = foreground, window, keep
+        self.flips, self.turns = _named_axes(flips, "flips"), _named_axes(turns, "turns")
+        self._check()
+        self._labelled = [
+            _labelled_voxels(label, _name(pair, i)) if foreground else None
+            for i, pair in enumerate(self.pairs)
+            for label in [_opened(pair[1])]
+        ]
+
+    def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """``count`` patches: images (count, x, y, z, C) and labels likewise, float32."""
+        images, labels = zip(*(self._draw_one(rng) for _ in range(count)), strict=True)
+        return np.stack(images), np.stack(labels)
+
+    def _draw_one(self, rng) -> tuple[np.ndarray, np.ndarray]:
+        means = []
+        for _ in range(TRIES):
+            number = rng.integers(len(self.pairs))
+            image, label = map(_opened, self.pairs[number])
+            where = self._place(rng, label.shape[:3], self._labelled[number])
+            target = _patch(label, where)
+            means.append(target.mean())
+            if self._accepted(rng, means[-1]):
+                return self._moved(rng, _patch(image, where), target)
+        raise ValueError(
+            f"window={self.window}: of {TRIES} patches none had its mean within; "
+            f"they went from {min(means):.4g} to {max(means):.4g}"
+        )
+
+    def _place(self, rng, extents, labelled) -> tuple[slice, ...]:
+        """Anywhere, or such that a labelled voxel lies anywhere in the patch."""
+        low, high = np.zeros(3, int), np.subtract(extents, self.size)
+        if labelled is not None and len(labelled) and rng.random() < self.foreground:
+            voxel = labelled[rng.integers(len(labelled))]
+            low, high = np.maximum(low, voxel - self.size + 1), np.minimum(high, voxel)
+        corner = rng.integers(low, high, endpoint=True)
+        return tuple(slice(c, c + s) for c, s in zip(corner, self.size, strict=True))
+
+    def _accepted(self, rng, mean: float) -> bool:
+        inside = self.window is None or self.window[0] <= mean <= self.window[1]
+        return inside or rng.random() < self.keep
+
+    def _moved(self, rng, *patches) -> list[np.ndarray]:
+        """The patches, mirrored and turned alike."""
+        for axis in self.flips:
+            if rng.random() < 0.5:
+                patches = [np.flip(p, axis) for p in patches]
+        for axis in self.turns:
+            plane, quarters = [a for a in range(3) if a != axis], rng.integers(4)
+            patches = [np.rot90(p, quarters, plane) for p in patches]
+        return list(patches)
+
+    def _check(self) -> None:
+        if not self.pairs:
+            raise ValueError("pairs is empty: give at least one (image, label)")
+        for share in ("foreground", "keep"):
+            if not 0 <= getattr(self, share) <= 1:
+                raise ValueError(f"{share}={getattr(self, share)}: give a share, 0 to 1")
+        for axis in self.turns:
+            if len({s for a, s in enumerate(self.size) if a != axis}) > 1:
+                raise ValueError(
+                    f"turns around {'xyz'[axis]} with size={self.size}: the other two extents "
+                    "must be equal"
+                )
+        for i, pair in enumerate(self.pairs):
+            image, label = (_opened(source).shape for source in pair)
+            if image[:3] != label[:3]:
+                raise ValueError(f"{_name(pair, i)}: the image is {image}, its label {label}")
+            if np.any(np.less(image[:3], self.size)):
+                raise ValueError(f"{_name(pair, i)} is {image}: too small for size={self.size}")
+
+
+def _named_axes(names, argument: str) -> list[int]:
+    wrong = [name for name in names if name not in AXES]
+    if wrong or (isinstance(names, str) and len(names) > 1):
+        raise ValueError(f"{argument}={names!r}: give axis names out of 'x', 'y', 'z' in a list")
+    return [AXES[name] for name in names]
+
+
+def _opened(source) -> np.ndarray:
+    if isinstance(source, str | Path):
+        return np.load(source, mmap_mode="r")
+    return source.data if isinstance(source, Volume) else source
+
+
+def _name(pair, number: int) -> str:
+    """What a message calls a pair: its file or volume's name, else its place in the list."""
+    for source in pair:
+        name = str(source) if isinstance(source, str | Path) else getattr(source, "name", "")
+        if name:
+            return name
+    return f"pair {number}"
+
+
+def _patch(array, where) -> np.ndarray:
+    patch = np.asarray(array[where], np.float32)
+    return patch[..., None] if patch.ndim == 3 else patch  # (x, y, z, C)
+
+
+def _labelled_voxels(label, name: str) -> np.ndarray:
+    """Up to `FOREGROUND_KEPT` voxels with label > 0, drawn evenly, (n, 3); plane by plane."""
+    counts = np.array([np.count_nonzero(_any_channel(plane)) for plane in label])
+    total = counts.sum()
+    if not total:
+        warnings.warn(f"{name} has no labelled voxel: only background patches", stacklevel=4)
+        return np.empty((0, 3), int)
+    rng = np.random.default_rng(0)
+    chosen = np.sort(rng.choice(total, min(total, FOREGROUND_KEPT), replace=False))
+    found = []
+    for x, (first, count) in enumerate(zip(counts.cumsum() - counts, counts, strict=True)):
+        mine = chosen[(chosen >= first) & (chosen < first + count)] - first
+        if len(mine):
+            yz = np.argwhere(_any_channel(label[x]))[mine]
+            found.append(np.insert(yz, 0, x, axis=1))
+    return np.concatenate(found)
+
+
+def _any_channel(plane) -> np.ndarray:
+    labelled = np.asarray(plane) > 0
+    return labelled.any(-1) if labelled.ndim == 3 else labelled

@@ -1,0 +1,108 @@
+"""Feed patches to ``fit`` and keep what a training leaves behind."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lib.sampling import PatchSampler
+
+
+class PatchDataset(keras.utils.PyDataset):
+    """Batches of random patches, drawn when they are asked for.
+
+    A batch depends on (seed, epoch, index) alone, whatever the order, the number of workers and
+    what was drawn before: a training that resumes at epoch 7 sees the batches of epoch 7.
+    Keras tells a data set neither which epoch it is nor leaves its order alone, so train with
+    `train`, which does both.
+
+    Args:
+        sampler: where the patches come from.
+        batch_size: patches a batch.
+        batches: batches an epoch.
+        seed: chooses the patches.
+        fixed: every epoch gives the batches of epoch 0, for validation.
+        workers: threads that draw ahead.
+    """
+
+    def __init__(
+        self,
+        sampler: PatchSampler,
+        batch_size: int,
+        batches: int,
+        *,
+        seed: int = 0,
+        fixed: bool = False,
+        workers: int = 1,
+    ):
+        super().__init__(workers=workers)
+        self.sampler, self.batch_size, self.batches = sampler, batch_size, batches
+        self.seed, self.fixed, self.epoch = seed, fixed, 0
+
+    def __len__(self) -> int:
+        return self.batches
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Batch ``index`` of the current epoch: (N, x, y, z, C) images and labels, float32."""
+        epoch = 0 if self.fixed else self.epoch
+        return self.sampler.draw(np.random.default_rng((self.seed, epoch, index)), self.batch_size)
+
+
+def train(
+    model: keras.Model,
+    dataset: PatchDataset,
+    epochs: int,
+    *,
+    validation: PatchDataset | None = None,
+    folder: str | Path | None = None,
+    callbacks: list = (),
+    progress: bool = False,
+) -> dict[str, list[float]]:
+    """``model.fit`` with the data set's epochs and order kept right.
+
+    Args:
+        model: compiled.
+        dataset: see `PatchDataset`.
+        epochs: how many.
+        validation: made with ``fixed=True``, so that the epochs compare.
+        folder: where to leave ``history.csv``, the weights of the lowest (validation) loss as
+            ``best.weights.h5``, and logs for TensorBoard. None: nothing is written.
+        callbacks: more of Keras's.
+        progress: show Keras's bar.
+
+    Returns:
+        The history: one list of floats for each loss and metric.
+    """
+    kept = _records(Path(folder), "val_loss" if validation else "loss") if folder else []
+    history = model.fit(
+        dataset,
+        epochs=epochs,
+        shuffle=False,
+        validation_data=validation,
+        callbacks=[_SetEpoch(dataset), *kept, *callbacks],
+        verbose="auto" if progress else 0,
+    )
+    return history.history
+
+
+def _records(folder: Path, monitor: str) -> list[keras.callbacks.Callback]:
+    folder.mkdir(parents=True, exist_ok=True)
+    best = folder / "best.weights.h5"
+    return [
+        keras.callbacks.CSVLogger(folder / "history.csv"),
+        keras.callbacks.ModelCheckpoint(
+            best, monitor, save_best_only=True, save_weights_only=True, mode="min"
+        ),
+        keras.callbacks.TensorBoard(folder / "tensorboard"),
+    ]
+
+
+class _SetEpoch(keras.callbacks.Callback):
+    """Tells the data set the epoch."""
+
+    def __init__(self, dataset: PatchDataset):
+        super().__init__()
+        self.dataset = dataset
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.dataset.epoch = epoch

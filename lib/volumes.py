@@ -1,0 +1,276 @@
+"""Volumes in and out of files: one array, one affine, whatever the format.
+
+A volume is ``(X, Y, Z)`` in the file's own axis order, channels last where there are any. Its
+affine leads from voxel indices to RAS+ mm: x to the right, y to the front, z up.
+"""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib import formats
+from lib.formats import VolumeError
+from lib.formats.common import natural, spacing_of
+
+GIB = 1 << 30
+__all__ = ["Volume", "VolumeError", "check_dataset", "load_volume", "read_pairs", "save_volume"]
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An array and where it lies in the world.
+
+    Args:
+        data: (X, Y, Z) or (X, Y, Z, C).
+        affine: 4x4, voxel index -> RAS+ mm. The spacing is read from it.
+        name: what messages call the volume.
+
+    Raises:
+        ValueError: other shapes, or an affine that is not finite or cannot be inverted.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+    name: str = ""
+
+    def __post_init__(self):
+        if np.ndim(self.data) not in (3, 4) or 0 in np.shape(self.data):
+            raise ValueError(
+                f"data has shape {np.shape(self.data)}: a volume is (X, Y, Z) or (X, Y, Z, C), "
+                "none of them 0"
+            )
+        affine = np.array(self.affine, float)
+        if affine.shape != (4, 4) or not np.all(np.isfinite(affine)):
+            raise ValueError(f"affine={self.affine}: a finite 4x4 matrix is needed")
+        if np.linalg.matrix_rank(affine[:3, :3]) < 3 or np.any(affine[3] != [0, 0, 0, 1]):
+            raise ValueError(f"affine={affine.tolist()}: it leads to no place, or not from one")
+        object.__setattr__(self, "affine", affine)
+
+    @classmethod
+    def with_spacing(cls, data, spacing, name: str = "") -> "Volume":
+        """A volume of which only the spacing (mm, one or three numbers) is known."""
+        spacing = np.broadcast_to(np.asarray(spacing, float), 3)
+        if not np.all(spacing > 0):
+            raise ValueError(f"spacing={spacing.tolist()}: give lengths in mm, above 0")
+        return cls(data, np.diag([*spacing, 1.0]), name)
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel extents in mm, in the array's axis order."""
+        return tuple(spacing_of(self.affine).tolist())
+
+    def __repr__(self) -> str:
+        spacing = " x ".join(f"{s:.4g}" for s in self.spacing)
+        return (
+            f"Volume({self.name or 'unnamed'}: {self.data.shape} {self.data.dtype}, {spacing} mm)"
+        )
+
+
+def load_volume(path, key: str = "voxel", *, max_bytes: int = 8 * GIB, nan=None) -> Volume:
+    """Read a volume from a file or folder.
+
+    Args:
+        path: ``.mat`` (v5 to v7.3), ``.nii``, ``.nii.gz``, ``.nrrd``, ``.nhdr``, ``.mha``,
+            ``.tif``, ``.npy``, ``.zarr``, a folder of TIFF slices or of one DICOM series.
+        key: the variable in a ``.mat`` file, the array in a Zarr group.
+        max_bytes: a file that declares more is refused before memory is taken.
+        nan: None refuses NaN; a number takes its place.
+
+    Returns:
+        The volume: integers stored without a scale keep their type, scaled ones are float32.
+        Where nothing tells the place of the voxels, the affine is the unit matrix (1 mm). A TIFF's
+        spacing and affine are read from the ``.json`` of the same name, not from its tags.
+
+    Raises:
+        VolumeError: whatever stands in the way, with the path and what to do.
+    """
+    path = Path(path)
+    try:
+        if not path.exists():
+            raise VolumeError("is not there")
+        data, affine = formats.reader(path)(path, key, max_bytes)
+        data = _checked(np.asarray(data), nan)
+        return Volume(data, np.eye(4) if affine is None else affine, path.name)
+    except VolumeError as error:
+        raise VolumeError(f"{path}: {error}") from error
+    except Exception as error:  # a damaged file raises whatever the format's library meets first
+        raise VolumeError(
+            f"{path}: cannot be read ({type(error).__name__}: {error}); "
+            "it may be damaged, incomplete or of another kind than its name says"
+        ) from error
+
+
+def _checked(data: np.ndarray, nan) -> np.ndarray:
+    """Real numbers in three dimensions, or four with channels, in this machine's byte order."""
+    if data.dtype.kind == "c" or data.dtype.names == ("real", "imag"):
+        raise VolumeError("is complex; save its magnitude, or real and imaginary part as channels")
+    if data.dtype.kind not in "biuf":
+        raise VolumeError(f"holds {data.dtype}, not numbers; save a numeric array")
+    if data.ndim not in (3, 4) or data.size == 0:
+        raise VolumeError(
+            f"has shape {data.shape}; a volume has 3 dimensions, or 4 with channels last, none "
+            "of them 0"
+        )
+    data = data.astype(np.uint8) if data.dtype.kind == "b" else data
+    data = data.astype(data.dtype.newbyteorder("="), copy=False)
+    return _without_nan(data, nan) if data.dtype.kind == "f" else data
+
+
+def _without_nan(data: np.ndarray, nan) -> np.ndarray:
+    if not np.isnan(data.min()):  # the minimum is NaN if one voxel is
+        return data
+    if nan is None:
+        count = np.count_nonzero(np.isnan(data))
+        raise VolumeError(f"holds {count} NaN voxels; give nan=0, or what they should be")
+    return np.where(np.isnan(data), data.dtype.type(nan), data)
+
+
+def save_volume(volume: Volume, path) -> Path:
+    """Write a volume in the format that the suffix names; `load_volume` gives it back.
+
+    The file appears whole or not at all. ``.mat`` has the variables voxel, spacing and affine;
+    ``.npy`` and TIFF get a ``.json`` of the same name, ``.nhdr`` its data in a second file.
+
+    Returns:
+        The path.
+
+    Raises:
+        VolumeError: an unknown suffix, or what the format cannot hold, with the path.
+    """
+    path = Path(path)
+    try:
+        write, data = formats.writer(path), _storable(volume.data)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            write(Path(folder) / path.name, data, volume.affine)
+            _guard_beside(path, Path(folder))
+            _move_all(Path(folder), path)
+    except VolumeError as error:
+        raise VolumeError(f"{path}: {error}") from error
+    except Exception as error:
+        raise VolumeError(f"{path}: cannot be written ({type(error).__name__}: {error})") from error
+    return path
+
+
+def _storable(data) -> np.ndarray:
+    """Types that every format holds, without loss: bool as uint8, float16 as float32."""
+    data = np.asarray(data)
+    wider = {"bool": np.uint8, "float16": np.float32}.get(data.dtype.name)
+    if data.dtype.kind not in "biuf":
+        raise VolumeError(f"the volume holds {data.dtype}; numbers, not complex, can be saved")
+    return data.astype(wider or data.dtype.newbyteorder("="), copy=False)
+
+
+def _guard_beside(path: Path, folder: Path) -> None:
+    """A ``.json`` that belongs to something else is not overwritten."""
+    old, new = path.with_suffix(".json"), folder / path.with_suffix(".json").name
+    if not (new.exists() and old.exists()) or old.read_text() == new.read_text():
+        return
+    others = [p.name for p in path.parent.glob(f"{path.stem}.*") if p not in (old, path)]
+    if others or not path.exists():
+        raise VolumeError(
+            f"its spacing would go to {old.name}, which is there already and belongs to "
+            f"{', '.join(others) or 'something else'}; choose another name"
+        )
+
+
+def _move_all(folder: Path, path: Path) -> None:
+    """Everything in ``folder`` to the place of ``path``, the file itself last."""
+    for item in sorted(folder.iterdir(), key=lambda item: item.name == path.name):
+        target = path.parent / item.name
+        if target.is_dir():  # a Zarr folder: step aside first, a folder cannot be replaced
+            os.replace(target, folder / "old")
+            os.replace(item, target)
+            shutil.rmtree(folder / "old")
+        else:
+            os.replace(item, target)
+
+
+def read_pairs(folder) -> list[tuple[Path, Path]]:
+    """Image and label files of the same name, from ``folder/image`` and ``folder/label``.
+
+    The suffix may differ (``a.nii.gz`` and ``a.mat`` are a pair); hidden files and the ``.json`` or
+    ``.raw.gz`` beside a volume do not count. Natural order: z9 before z10.
+
+    Raises:
+        VolumeError: a missing or empty folder, files without a partner (each is named), two files
+            of one name, files that are no volumes.
+    """
+    images, labels = (_named_volumes(Path(folder) / part) for part in ("image", "label"))
+    alone = [p for n, p in images.items() if n not in labels]
+    alone += [p for n, p in labels.items() if n not in images]
+    if alone:
+        raise VolumeError(f"{folder}: without a partner: {', '.join(map(str, alone))}")
+    return [(images[name], labels[name]) for name in images]
+
+
+def _named_volumes(folder: Path) -> dict[str, Path]:
+    """The volumes of a folder by name without suffix."""
+    if not folder.is_dir():
+        raise VolumeError(f"{folder}: no such folder; needed are image/ and label/")
+    found = {}
+    for path in sorted(folder.iterdir(), key=natural):
+        if path.name.startswith(".") or path.name.endswith((".json", ".raw", ".raw.gz")):
+            continue
+        if not formats.suffix(path) and not path.is_dir():
+            raise VolumeError(f"{path}: is no volume; known are {', '.join(formats.FORMATS)}")
+        name = path.name[: len(path.name) - len(formats.suffix(path))]
+        if name in found:
+            raise VolumeError(f"{path}: has the same name as {found[name].name}; keep one")
+        found[name] = path
+    if not found:
+        raise VolumeError(f"{folder}: holds no volumes")
+    return found
+
+
+def check_dataset(folder, key: str = "voxel") -> list[dict]:
+    """Read every pair of a folder once, before a training does, and report all faults together.
+
+    Returns:
+        One row a pair: name, shape, spacing (mm), type, range of the image, labelled share.
+
+    Raises:
+        VolumeError: with a line for each fault: unreadable files, NaN, pairs that differ in shape
+            or affine, images without contrast, labels that are empty.
+    """
+    rows, faults = [], []
+    for paths in read_pairs(folder):
+        try:
+            image, label = (load_volume(path, key) for path in paths)
+        except VolumeError as error:
+            faults.append(str(error))
+            continue
+        faults += [f"{paths[0]}: {fault}" for fault in _pair_faults(image, label)]
+        rows.append(_pair_row(image, label))
+    if faults:
+        raise VolumeError("\n".join([f"{folder}: {len(faults)} faults", *faults]))
+    return rows
+
+
+def _pair_faults(image: Volume, label: Volume) -> list[str]:
+    shapes = image.data.shape, label.data.shape
+    if shapes[0][:3] != shapes[1][:3]:
+        return [f"image {shapes[0]}, label {shapes[1]}: the extents must be equal"]
+    faults = []
+    if not np.allclose(image.affine, label.affine, atol=1e-3):
+        faults.append("image and label lie elsewhere: their affines differ")
+    if np.ptp(image.data) == 0:
+        faults.append(f"the image is {image.data.flat[0]} everywhere")
+    if not np.any(label.data > 0):
+        faults.append("the label is empty: no voxel above 0")
+    return faults
+
+
+def _pair_row(image: Volume, label: Volume) -> dict:
+    return {
+        "name": image.name,
+        "shape": image.data.shape,
+        "spacing": tuple(round(s, 4) for s in image.spacing),
+        "type": str(image.data.dtype),
+        "range": (image.data.min().item(), image.data.max().item()),
+        "labelled": round(float(np.mean(label.data > 0)), 4),
+    }
