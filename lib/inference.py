@@ -41,7 +41,7 @@ def predict_volume(
         batch_size: tiles a call.
         multiple: tile starts are multiples of it: give the factor by which the network pools (one
             number or one for each axis), so that tiling does not shift its grid.
-        out: array to write to, (X, Y, Z, K): a memory map or a Zarr array for large results.
+        out: float array to write to, (X, Y, Z, K): a memory map or a Zarr array for large results.
         progress: show a bar, one step a tile.
 
     Returns:
@@ -53,14 +53,14 @@ def predict_volume(
     data = volume.data if isinstance(volume, Volume) else volume
     if np.ndim(data) not in (3, 4) or 0 in np.shape(data):
         raise ValueError(f"volume has shape {np.shape(data)}: needed is (X, Y, Z) or (X, Y, Z, C)")
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size}: give 1 or more")
+    if batch_size < 1 or batch_size != int(batch_size):
+        raise ValueError(f"batch_size={batch_size}: give a whole number, 1 or more")
     size = per_axis(size, "size")
     starts = _tile_starts(data.shape[:3], size, overlap, per_axis(multiple, "multiple"))
     weights = [
         blending_weights(axis, s, axis[-1] + s, blend) for axis, s in zip(starts, size, strict=True)
     ]
-    tiles = _predicted(model, data, starts, size, batch_size)
+    tiles = _predicted(model, data, starts, size, int(batch_size))
     total = np.prod([len(axis) for axis in starts])
     tiles = tqdm(tiles, "predict", total, unit="tile", disable=not progress)
     return _blend(tiles, starts, size, weights, data.shape[:3], out)
@@ -138,6 +138,8 @@ def _result(out, shape):
         return np.empty(shape, np.float32)
     if tuple(out.shape) != shape:
         raise ValueError(f"out has shape {tuple(out.shape)}, the prediction {shape}")
+    if not np.can_cast(np.float32, out.dtype, "same_kind"):
+        raise ValueError(f"out holds {out.dtype}: it must be float, as the prediction is")
     return out
 
 

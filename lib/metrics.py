@@ -68,13 +68,51 @@ def ssim(truth: np.ndarray, prediction: np.ndarray, data_range: float | None = N
             maximum.)
 
     Raises:
-        ValueError: shapes differ, are not 3D or too small, or ``truth`` is constant.
+        ValueError: shapes differ, are not 3D or too small, ``truth`` is constant, or
+            ``data_range`` is not above 0.
     """
     truth, prediction = _same_shape(truth, prediction)
     if truth.ndim != 3 or min(truth.shape) < 7:
         raise ValueError(f"truth has shape {truth.shape}: SSIM needs (X, Y, Z) of 7 or more each")
     limits = _range(truth) if data_range is None else data_range
+    if not limits > 0:
+        raise ValueError(f"data_range={data_range}: give more than 0")
     return float(structural_similarity(truth, prediction, data_range=limits))
+
+
+def best_band(
+    scans: Sequence[np.ndarray], masks: Sequence[np.ndarray], levels: int = 100
+) -> tuple[float, float, float]:
+    """The pair of thresholds whose band, low < value <= high, fits the masks best: a baseline.
+
+    Args:
+        scans: arrays with values in 0..1.
+        masks: what is to be found in each, bool.
+        levels: how finely 0..1 is divided; all pairs are tried.
+
+    Returns:
+        (low, high, Dice over all scans together).
+
+    Raises:
+        ValueError: values outside 0..1, masks of another shape, nothing to be found.
+    """
+    counts = np.zeros((2, levels + 1), np.int64)  # voxels a level: in the mask, in all
+    for scan, mask in zip(scans, masks, strict=True):
+        if np.shape(scan) != np.shape(mask) or not (np.min(scan) >= 0 and np.max(scan) <= 1):
+            raise ValueError(
+                f"a scan {np.shape(scan)} in {np.min(scan):g}..{np.max(scan):g} with a mask "
+                f"{np.shape(mask)}: needed are equal shapes and values in 0..1"
+            )
+        level = np.ceil(np.multiply(scan, levels)).astype(np.int64)  # low < value <= high
+        counts[0] += np.bincount(level[np.asarray(mask, bool)], minlength=levels + 1)
+        counts[1] += np.bincount(level.ravel(), minlength=levels + 1)
+    if not counts[0].sum():
+        raise ValueError("masks are empty: there is nothing to find")
+    below = counts.cumsum(axis=1)  # voxels at or below a level
+    both, found = below[:, None, :] - below[:, :, None]  # (low, high) each
+    scores = np.triu(2 * both / (np.maximum(found, 0) + counts[0].sum()))
+    low, high = np.unravel_index(scores.argmax(), scores.shape)
+    return low / levels, high / levels, float(scores[low, high])
 
 
 def seam_score(volume: np.ndarray, starts: Sequence[Sequence[int]], size: Sequence[int]) -> float:
@@ -86,10 +124,11 @@ def seam_score(volume: np.ndarray, starts: Sequence[Sequence[int]], size: Sequen
         size: their extents.
 
     Returns:
-        Mean absolute step across a tile's beginning or end, over the mean of all other steps.
+        Mean absolute step across a tile's beginning or end, over the mean of all other steps;
+        infinite if only the borders jump, 1 if nothing does.
 
     Raises:
-        ValueError: no border lies inside the volume.
+        ValueError: no border lies inside the volume, or nothing but borders.
     """
     at, elsewhere = [], []
     for axis, (begins, s) in enumerate(zip(starts, size, strict=True)):
@@ -98,9 +137,13 @@ def seam_score(volume: np.ndarray, starts: Sequence[Sequence[int]], size: Sequen
         is_border = np.isin(np.arange(1, len(steps) + 1), list(borders))
         at.append(steps[is_border].ravel())
         elsewhere.append(steps[~is_border].ravel())
-    if not sum(map(len, at)):
-        raise ValueError(f"starts={starts}, size={size}: no tile border inside {volume.shape}")
-    return float(np.concatenate(at).mean() / np.concatenate(elsewhere).mean())
+    at, elsewhere = np.concatenate(at), np.concatenate(elsewhere)
+    if not at.size or not elsewhere.size:
+        what = "nothing but borders" if at.size else "no tile border"
+        raise ValueError(f"starts={starts}, size={size}: {what} inside {np.shape(volume)}")
+    if not elsewhere.any():
+        return float("inf") if at.any() else 1.0
+    return float(at.mean() / elsewhere.mean())
 
 
 def _overlap(truth, prediction) -> tuple[int, int]:

@@ -20,12 +20,12 @@ def per_axis(value, name: str, kind=int) -> tuple:
     """``value`` as one ``kind`` per axis; a single number serves all three.
 
     Raises:
-        ValueError: ``value`` is neither one number nor three, or has a fraction where ``kind`` is
-            int; the text holds ``name``.
+        ValueError: ``value`` is neither one number nor three, not finite, or has a fraction where
+            ``kind`` is int; the text holds ``name``.
     """
     values = np.asarray(value)
-    whole = kind is not int or (values.dtype.kind in "iuf" and np.all(values == np.floor(values)))
-    if values.dtype.kind not in "iuf" or values.shape not in [(), (3,)] or not whole:
+    fits = values.dtype.kind in "iuf" and values.shape in [(), (3,)] and np.isfinite(values).all()
+    if not fits or (kind is int and np.any(values != np.floor(values))):
         number = "a whole number" if kind is int else "a number"
         raise ValueError(f"{name}={value!r}: give {number}, or three, one for each axis")
     return tuple(kind(v) for v in np.broadcast_to(values, 3))

@@ -19,9 +19,11 @@ def bias_field(shape, strength: float, knots: int = 4, *, seed: int) -> np.ndarr
         (X, Y, Z) float32.
 
     Raises:
-        ValueError: ``strength`` is negative or ``knots`` below 4.
+        ValueError: ``shape`` is not three extents, ``strength`` negative or ``knots`` below 4.
     """
-    if strength < 0 or knots < 4:
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"shape={shape}: give three extents, 1 or more each")
+    if not (strength >= 0 and knots >= 4):
         raise ValueError(f"strength={strength}, knots={knots}: give at least 0 and 4")
     coarse = np.random.default_rng(seed).uniform(-1, 1, (knots,) * 3)
     spline = make_interp_spline(np.linspace(0, 1, knots), np.eye(knots))
@@ -47,14 +49,16 @@ def mr_scan(
         (X, Y, Z) float32, positive.
 
     Raises:
-        ValueError: ``t1`` leaves 0..1, or a strength is negative.
+        ValueError: ``t1`` leaves 0..1 or holds NaN, or a strength is negative.
     """
-    if np.min(t1) < 0 or np.max(t1) > 1:
+    t1 = np.asarray(t1, np.float32)
+    if not (np.min(t1) >= 0 and np.max(t1) <= 1):
         raise ValueError(f"t1 spans {np.min(t1):g} to {np.max(t1):g}: rescale it to 0..1 first")
-    if contrast < 0 or noise < 0:
+    if not (contrast >= 0 and noise >= 0):
         raise ValueError(f"contrast={contrast}, noise={noise}: give 0 or more")
     rng = np.random.default_rng(seed)
     power = np.float32(np.exp(rng.uniform(-contrast, contrast)))
-    signal = t1**power * bias_field(t1.shape, bias, seed=seed)
+    own = int(rng.integers(1 << 62))  # with ``seed`` its first knot would be the contrast again
+    signal = t1**power * bias_field(t1.shape, bias, seed=own)
     real, imaginary = np.float32(noise) * rng.standard_normal((2, *t1.shape), np.float32)
     return np.hypot(signal + real, imaginary)

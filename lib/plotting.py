@@ -10,16 +10,26 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
+from lib.patches import per_axis
 from lib.volumes import Volume
 
 DPI = 80
-LABEL_COLOURS = ("#e4572e", "#17bebb", "#ffc914", "#76b041", "#a05cc2", "#2e86de")
+LABEL_COLOURS = (
+    "#e4572e", "#17bebb", "#ffc914", "#76b041", "#a05cc2", "#2e86de", "#ff8fab", "#8d6e63",
+)  # fmt: skip
 
 
 def show_slices(
-    volume: Volume, at=None, *, labels: Mapping | None = None, title="", limits=None, cmap=None
-):
+    volume: Volume,
+    at=None,
+    *,
+    labels: Mapping | None = None,
+    title: str = "",
+    limits=None,
+    cmap: str = "gray",
+) -> Figure:
     """Three orthogonal slices through one voxel.
 
     Args:
@@ -29,10 +39,17 @@ def show_slices(
         title: above the three.
         limits: (low, high) of the colour scale; None: those of the volume.
         cmap: matplotlib's name of a colour map.
+
+    Raises:
+        ValueError: shapes differ, or there is no such voxel.
     """
-    at = tuple(n // 2 for n in volume.data.shape[:3]) if at is None else tuple(at)
+    at = [n // 2 for n in volume.data.shape[:3]] if at is None else per_axis(at, "at")
+    _check({"volume": volume.data}, labels or {}, dict(enumerate(at)))
     low, high = _limits([volume.data], limits)
-    figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), dpi=DPI, layout="constrained")
+    widths = np.multiply(volume.data.shape[:3], volume.spacing)[[1, 0, 0]]
+    figure, axes = plt.subplots(
+        1, 3, figsize=(9, 3.4), dpi=DPI, layout="constrained", width_ratios=widths
+    )
     for axis, ax in enumerate(axes):
         _draw(ax, volume, axis, at[axis], low, high, cmap)
         _outline(ax, labels or {}, axis, at[axis])
@@ -63,7 +80,14 @@ def compare(
         zoom: a window of the plane (first axis, second axis), framed below and enlarged above.
         limits: (low, high) of the colour scale; None: those of all volumes.
         cmap: matplotlib's name of a colour map.
+
+    Raises:
+        ValueError: shapes differ, labels of no such title, no such plane, or an empty zoom.
     """
+    if not volumes or not set(labels or {}) <= set(volumes):
+        raise ValueError(f"volumes={list(volumes)}, labels={list(labels or {})}: titles must agree")
+    for masks in (labels or {"": {}}).values():
+        _check({title: v.data for title, v in volumes.items()}, masks, {axis: index})
     low, high = _limits([np.take(v.data, index, axis) for v in volumes.values()], limits)
     rows, columns = 2 if zoom else 1, len(volumes)
     figure, grid = plt.subplots(
@@ -84,7 +108,15 @@ def compare(
 
 
 def patch_mosaic(patches: np.ndarray, *, columns: int = 4, spacing=(1, 1, 1), titles=()) -> Figure:
-    """The middle z plane of each patch (N, x, y, z), in order, on one colour scale."""
+    """The middle z plane of each patch (N, x, y, z), in order, on one colour scale.
+
+    Raises:
+        ValueError: other dimensions, no patch, or titles for some patches only.
+    """
+    if np.ndim(patches) != 4 or not len(patches):
+        raise ValueError(f"patches has shape {np.shape(patches)}: needed is (N, x, y, z), N > 0")
+    if len(titles) not in (0, len(patches)):
+        raise ValueError(f"titles holds {len(titles)} for {len(patches)} patches: one each")
     rows = -(-len(patches) // columns)
     figure, grid = plt.subplots(
         rows, columns, figsize=(1.9 * columns, 2.05 * rows), dpi=DPI, layout="constrained",
@@ -111,7 +143,13 @@ def show_histories(
         histories: title -> history, as `lib.training.train` returns it.
         keys: which of its curves.
         unit: what the vertical axis measures.
+
+    Raises:
+        ValueError: no history, or one with none of the keys.
     """
+    for title, history in histories.items() or [("histories", {})]:
+        if not set(keys) & set(history):
+            raise ValueError(f"{title!r} holds {list(history)}: none of keys={tuple(keys)}")
     figure, axes = plt.subplots(
         1, len(histories), figsize=(4 * len(histories), 2.8), dpi=DPI, layout="constrained",
         sharey=True, squeeze=False,
@@ -127,12 +165,18 @@ def show_histories(
 
 
 def show_histograms(
-    arrays: Mapping[str, np.ndarray], *, bins: int = 100, unit: str = "intensity"
+    arrays: Mapping[str, np.ndarray], *, bins: int = 64, unit: str = "intensity"
 ) -> Figure:
-    """Histograms of the positive values side by side, counts on a logarithmic scale."""
+    """Histograms of the positive values side by side, on the same axes, counts logarithmic.
+
+    Raises:
+        ValueError: nothing to show.
+    """
+    if not arrays:
+        raise ValueError("arrays is empty: give at least one")
     figure, axes = plt.subplots(
         1, len(arrays), figsize=(4 * len(arrays), 2.6), dpi=DPI, layout="constrained",
-        sharey=True, squeeze=False,
+        sharex=True, sharey=True, squeeze=False,
     )  # fmt: skip
     for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
         values = np.asarray(array)
@@ -140,6 +184,19 @@ def show_histograms(
         ax.set(title=title, xlabel=unit)
     axes[0, 0].set_ylabel("voxels")
     return figure
+
+
+def _check(volumes: Mapping, masks: Mapping, at: Mapping[int, int]) -> None:
+    """One shape (X, Y, Z) for all, a colour for each mask, and planes that are there."""
+    shape = next(iter(volumes.values())).shape[:3]
+    for name, array in [*volumes.items(), *masks.items()]:
+        if np.shape(array) != shape:
+            raise ValueError(f"{name!r} has shape {np.shape(array)}: needed is {shape}")
+    if len(masks) > len(LABEL_COLOURS):
+        raise ValueError(f"labels holds {len(masks)} masks: at most {len(LABEL_COLOURS)} colours")
+    for axis, index in at.items():
+        if axis not in (0, 1, 2) or not 0 <= index < shape[axis]:
+            raise ValueError(f"axis={axis}, index={index}: no such plane in a volume {shape}")
 
 
 def _limits(arrays: Sequence[np.ndarray], limits) -> tuple[float, float]:
@@ -165,19 +222,21 @@ def _draw(ax, volume: Volume, axis: int, index: int, low, high, cmap) -> None:
 
 def _scale_bar(ax, extent: int, spacing: float) -> None:
     """A bar of a round number of mm, about a quarter of the width."""
-    quarter = extent * spacing / 4
+    quarter = extent * spacing / 4 * (1 + 1e-9)  # 9.999999999999998 is 10
     power = 10 ** np.floor(np.log10(quarter))
     length = max(step * power for step in (1, 2, 5) if step * power <= quarter)
     place = {"transform": ax.transAxes, "color": "white"}
+    place["path_effects"] = [withStroke(linewidth=4, foreground="black")]
     width = length / (spacing * extent)
     ax.plot([0.04, 0.04 + width], [0.05, 0.05], lw=2.5, solid_capstyle="butt", **place)
+    place["path_effects"] = [withStroke(linewidth=2, foreground="black")]
     ax.text(0.04, 0.08, f"{length:g} mm", fontsize=7, va="bottom", **place)
 
 
 def _outline(ax, masks: Mapping[str, np.ndarray], axis: int, index: int) -> None:
     for colour, mask in zip(LABEL_COLOURS, masks.values(), strict=False):
         plane = np.take(mask, index, axis).T > 0
-        if plane.any() and not plane.all():
+        if min(plane.shape) > 1 and plane.any() and not plane.all():
             ax.contour(plane, levels=[0.5], colors=[colour], linewidths=0.8)
 
 
@@ -189,11 +248,12 @@ def _legend(ax, masks: Mapping) -> None:
 
 def _enlarge(above, below, zoom: tuple[slice, slice]) -> None:
     """Show only the window above, and frame it below."""
-    (x, y) = zoom
-    above.set(xlim=(x.start - 0.5, x.stop - 0.5), ylim=(y.start - 0.5, y.stop - 0.5), xlabel="")
+    extents = above.images[0].get_array().shape[::-1]  # the rows are the second axis
+    (x, right), (y, top) = (s.indices(n)[:2] for s, n in zip(zoom, extents, strict=True))
+    if x >= right or y >= top:
+        raise ValueError(f"zoom={zoom}: nothing of a plane {extents} lies within")
+    above.set(xlim=(x - 0.5, right - 0.5), ylim=(y - 0.5, top - 0.5), xlabel="")
     for artist in [*above.lines, *above.texts]:
         artist.remove()  # the bar holds for the whole plane
-    corner = (x.start - 0.5, y.start - 0.5)
-    below.add_patch(
-        Rectangle(corner, x.stop - x.start, y.stop - y.start, fill=False, ec="#ffc914", lw=1.2)
-    )
+    frame = Rectangle((x - 0.5, y - 0.5), right - x, top - y, fill=False, ec="#ffc914", lw=1.2)
+    below.add_patch(frame)

@@ -34,7 +34,7 @@ class PatchSampler:
 
     Raises:
         ValueError: pairs that do not fit together, a patch larger than a volume, turns of unequal
-            extents, shares outside 0..1.
+            extents, shares outside 0..1, a window whose ends are swapped.
 
     Warns:
         UserWarning: a volume without a labelled voxel, by name; it gives background patches.
@@ -55,14 +55,14 @@ class PatchSampler:
         self.foreground, self.window, self.keep = foreground, window, keep
         self.flips, self.turns = _named_axes(flips, "flips"), _named_axes(turns, "turns")
         self._check()
-        self._labelled = [
-            _labelled_voxels(label, _name(pair, i)) if foreground else None
-            for i, pair in enumerate(self.pairs)
-            for label in [_opened(pair[1])]
-        ]
+        self._labelled = [None] * len(self.pairs)
+        for i, pair in enumerate(self.pairs if foreground else ()):
+            self._labelled[i] = _labelled_voxels(_opened(pair[1]), _name(pair, i))
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         """``count`` patches: images (count, x, y, z, C) and labels likewise, float32."""
+        if count < 1:
+            raise ValueError(f"count={count}: give 1 or more")
         images, labels = zip(*(self._draw_one(rng) for _ in range(count)), strict=True)
         return np.stack(images), np.stack(labels)
 
@@ -107,21 +107,41 @@ class PatchSampler:
     def _check(self) -> None:
         if not self.pairs:
             raise ValueError("pairs is empty: give at least one (image, label)")
+        if min(self.size) < 1:
+            raise ValueError(f"size={self.size}: give 1 voxel or more along each axis")
         for share in ("foreground", "keep"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ValueError(f"{share}={getattr(self, share)}: give a share, 0 to 1")
+        window = (0, 0) if self.window is None else self.window
+        if np.shape(window) != (2,) or not window[0] <= window[1]:
+            raise ValueError(f"window={window}: give (under, upper), under <= upper")
+        self._check_turns()
+        shapes = [_shapes(pair, i, self.size) for i, pair in enumerate(self.pairs)]
+        if len({tuple((*shape, 1)[3] for shape in pair) for pair in shapes}) > 1:
+            raise ValueError(f"pairs differ in their channels: (image, label) are {shapes}")
+
+    def _check_turns(self) -> None:
         for axis in self.turns:
             if len({s for a, s in enumerate(self.size) if a != axis}) > 1:
                 raise ValueError(
                     f"turns around {'xyz'[axis]} with size={self.size}: the other two extents "
                     "must be equal"
                 )
-        for i, pair in enumerate(self.pairs):
-            image, label = (_opened(source).shape for source in pair)
-            if image[:3] != label[:3]:
-                raise ValueError(f"{_name(pair, i)}: the image is {image}, its label {label}")
-            if np.any(np.less(image[:3], self.size)):
-                raise ValueError(f"{_name(pair, i)} is {image}: too small for size={self.size}")
+
+
+def _shapes(pair, number: int, size) -> tuple[tuple, tuple]:
+    """The shapes of an image and its label, checked."""
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise ValueError(f"pairs[{number}] is no pair: give (image, label)")
+    image, label = (_opened(source).shape for source in pair)
+    if image[:3] != label[:3] or not {len(image), len(label)} <= {3, 4}:
+        raise ValueError(
+            f"{_name(pair, number)}: the image is {image}, its label {label}; "
+            "needed are equal extents (X, Y, Z), channels last"
+        )
+    if np.any(np.less(image[:3], size)):
+        raise ValueError(f"{_name(pair, number)} is {image}: too small for size={size}")
+    return image, label
 
 
 def _named_axes(names, argument: str) -> list[int]:
@@ -133,6 +153,8 @@ def _named_axes(names, argument: str) -> list[int]:
 
 def _opened(source) -> np.ndarray:
     if isinstance(source, str | Path):
+        if Path(source).suffix != ".npy":
+            raise ValueError(f"{source}: only .npy can be mapped; load it, or save it as .npy")
         return np.load(source, mmap_mode="r")
     return source.data if isinstance(source, Volume) else source
 
@@ -156,7 +178,7 @@ def _labelled_voxels(label, name: str) -> np.ndarray:
     counts = np.array([np.count_nonzero(_any_channel(plane)) for plane in label])
     total = counts.sum()
     if not total:
-        warnings.warn(f"{name} has no labelled voxel: only background patches", stacklevel=4)
+        warnings.warn(f"{name} has no labelled voxel: only background patches", stacklevel=3)
         return np.empty((0, 3), int)
     rng = np.random.default_rng(0)
     chosen = np.sort(rng.choice(total, min(total, FOREGROUND_KEPT), replace=False))

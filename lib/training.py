@@ -1,5 +1,6 @@
 """Feed patches to ``fit`` and keep what a training leaves behind."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -23,6 +24,9 @@ class PatchDataset(keras.utils.PyDataset):
         seed: chooses the patches.
         fixed: every epoch gives the batches of epoch 0, for validation.
         workers: threads that draw ahead.
+
+    Raises:
+        ValueError: a size below 1.
     """
 
     def __init__(
@@ -35,6 +39,9 @@ class PatchDataset(keras.utils.PyDataset):
         fixed: bool = False,
         workers: int = 1,
     ):
+        for name, value in (("batch_size", batch_size), ("batches", batches)):
+            if value < 1:
+                raise ValueError(f"{name}={value}: give 1 or more")
         super().__init__(workers=workers)
         self.sampler, self.batch_size, self.batches = sampler, batch_size, batches
         self.seed, self.fixed, self.epoch = seed, fixed, 0
@@ -55,7 +62,8 @@ def train(
     *,
     validation: PatchDataset | None = None,
     folder: str | Path | None = None,
-    callbacks: list = (),
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    initial_epoch: int = 0,
     progress: bool = False,
 ) -> dict[str, list[float]]:
     """``model.fit`` with the data set's epochs and order kept right.
@@ -63,20 +71,23 @@ def train(
     Args:
         model: compiled.
         dataset: see `PatchDataset`.
-        epochs: how many.
+        epochs: up to which, counted from 0.
         validation: made with ``fixed=True``, so that the epochs compare.
         folder: where to leave ``history.csv``, the weights of the lowest (validation) loss as
             ``best.weights.h5``, and logs for TensorBoard. None: nothing is written.
         callbacks: more of Keras's.
+        initial_epoch: where a training goes on, with a model whose weights are loaded.
         progress: show Keras's bar.
 
     Returns:
         The history: one list of floats for each loss and metric.
     """
-    kept = _records(Path(folder), "val_loss" if validation else "loss") if folder else []
+    monitor = "val_loss" if validation else "loss"
+    kept = _records(Path(folder), monitor, append=initial_epoch > 0) if folder else []
     history = model.fit(
         dataset,
         epochs=epochs,
+        initial_epoch=initial_epoch,
         shuffle=False,
         validation_data=validation,
         callbacks=[_SetEpoch(dataset), *kept, *callbacks],
@@ -85,11 +96,11 @@ def train(
     return history.history
 
 
-def _records(folder: Path, monitor: str) -> list[keras.callbacks.Callback]:
+def _records(folder: Path, monitor: str, append: bool) -> list[keras.callbacks.Callback]:
     folder.mkdir(parents=True, exist_ok=True)
     best = folder / "best.weights.h5"
     return [
-        keras.callbacks.CSVLogger(folder / "history.csv"),
+        keras.callbacks.CSVLogger(folder / "history.csv", append=append),
         keras.callbacks.ModelCheckpoint(
             best, monitor, save_best_only=True, save_weights_only=True, mode="min"
         ),

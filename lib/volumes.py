@@ -53,10 +53,10 @@ class Volume:
     @classmethod
     def with_spacing(cls, data, spacing, name: str = "") -> "Volume":
         """A volume of which only the spacing (mm, one or three numbers) is known."""
-        spacing = np.broadcast_to(np.asarray(spacing, float), 3)
-        if not np.all(spacing > 0):
-            raise ValueError(f"spacing={spacing.tolist()}: give lengths in mm, above 0")
-        return cls(data, np.diag([*spacing, 1.0]), name)
+        given = np.asarray(spacing, float)
+        if given.shape not in ((), (1,), (3,)) or not np.all(given > 0):
+            raise ValueError(f"spacing={spacing}: give one or three lengths in mm, above 0")
+        return cls(data, np.diag([*np.broadcast_to(given, 3), 1.0]), name)
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -146,8 +146,11 @@ def save_volume(volume: Volume, path) -> Path:
         write, data = formats.writer(path), _storable(volume.data)
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-            write(Path(folder) / path.name, data, volume.affine)
-            _guard_beside(path, Path(folder))
+            new = Path(folder) / path.name
+            lower = new.with_name(formats.stem(path) + formats.suffix(path))  # .NPY is unknown
+            write(lower, data, volume.affine)
+            os.replace(lower, new)
+            _guard(path, new)
             _move_all(Path(folder), path)
     except VolumeError as error:
         raise VolumeError(f"{path}: {error}") from error
@@ -165,12 +168,16 @@ def _storable(data) -> np.ndarray:
     return data.astype(wider or data.dtype.newbyteorder("="), copy=False)
 
 
-def _guard_beside(path: Path, folder: Path) -> None:
-    """A ``.json`` that belongs to something else is not overwritten."""
-    old, new = path.with_suffix(".json"), folder / path.with_suffix(".json").name
+def _guard(path: Path, new: Path) -> None:
+    """A folder in place of a file, or a ``.json`` of something else, is not overwritten."""
+    if path.exists() and path.is_dir() != new.is_dir():
+        kind = "folder" if path.is_dir() else "file"
+        raise VolumeError(f"a {kind} of this name is there; remove it, or choose another name")
+    old, new = path.with_suffix(".json"), new.with_suffix(".json")
     if not (new.exists() and old.exists()) or old.read_text() == new.read_text():
         return
-    others = [p.name for p in path.parent.glob(f"{path.stem}.*") if p not in (old, path)]
+    same = [p for p in path.parent.iterdir() if p.name.startswith(f"{path.stem}.")]
+    others = sorted(p.name for p in same if p not in (old, path))
     if others or not path.exists():
         raise VolumeError(
             f"its spacing would go to {old.name}, which is there already and belongs to "
@@ -184,7 +191,11 @@ def _move_all(folder: Path, path: Path) -> None:
         target = path.parent / item.name
         if target.is_dir():  # a Zarr folder: step aside first, a folder cannot be replaced
             os.replace(target, folder / "old")
-            os.replace(item, target)
+            try:
+                os.replace(item, target)
+            except OSError:
+                os.replace(folder / "old", target)
+                raise
             shutil.rmtree(folder / "old")
         else:
             os.replace(item, target)
@@ -218,7 +229,7 @@ def _named_volumes(folder: Path) -> dict[str, Path]:
             continue
         if not formats.suffix(path) and not path.is_dir():
             raise VolumeError(f"{path}: is no volume; known are {', '.join(formats.FORMATS)}")
-        name = path.name[: len(path.name) - len(formats.suffix(path))]
+        name = formats.stem(path)
         if name in found:
             raise VolumeError(f"{path}: has the same name as {found[name].name}; keep one")
         found[name] = path
@@ -239,16 +250,24 @@ def check_dataset(folder, key: str = "voxel") -> list[dict]:
     """
     rows, faults = [], []
     for paths in read_pairs(folder):
-        try:
-            image, label = (load_volume(path, key) for path in paths)
-        except VolumeError as error:
-            faults.append(str(error))
-            continue
-        faults += [f"{paths[0]}: {fault}" for fault in _pair_faults(image, label)]
-        rows.append(_pair_row(image, label))
+        pair = _load_all(paths, key, faults)
+        if len(pair) == 2:
+            faults += [f"{paths[0]}: {fault}" for fault in _pair_faults(*pair)]
+            rows.append(_pair_row(*pair))
     if faults:
         raise VolumeError("\n".join([f"{folder}: {len(faults)} faults", *faults]))
     return rows
+
+
+def _load_all(paths, key: str, faults: list[str]) -> list[Volume]:
+    """The volumes that can be read; what the others lack is added to ``faults``."""
+    volumes = []
+    for path in paths:
+        try:
+            volumes.append(load_volume(path, key))
+        except VolumeError as error:
+            faults.append(str(error))
+    return volumes
 
 
 def _pair_faults(image: Volume, label: Volume) -> list[str]:

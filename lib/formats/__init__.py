@@ -42,6 +42,11 @@ def suffix(path: Path) -> str:
     return next((s for s in FORMATS if path.name.lower().endswith(s)), "")
 
 
+def stem(path: Path) -> str:
+    """The name without that suffix."""
+    return path.name[: len(path.name) - len(suffix(path))]
+
+
 def reader(path: Path):
     """The function that reads ``path``: by suffix, or for a folder by what it holds."""
     if suffix(path):

@@ -31,6 +31,8 @@ def affine_from(spacing, affine) -> np.ndarray | None:
         spacing = np.asarray(spacing, float).ravel()
         if spacing.shape != (3,):
             raise VolumeError(f"its spacing is {spacing.tolist()}: three numbers in mm are needed")
+        if not np.all((spacing > 0) & np.isfinite(spacing)):
+            raise VolumeError(f"its spacing is {spacing.tolist()}: lengths are above 0")
     if affine is None:
         return np.diag([*spacing, 1.0])
     affine = np.asarray(affine, float)
@@ -57,4 +59,4 @@ def spacing_of(affine: np.ndarray) -> np.ndarray:
 
 def natural(path: Path) -> list:
     """Sorts numbers by value: z9 before z10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", path.name)]

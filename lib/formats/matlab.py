@@ -16,6 +16,7 @@ V5_LIMIT = 2**31  # bytes a variable
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 CLASSES = {name: np.dtype(name) for name in ["double", "single", *INTEGERS]}
 CLASSES["logical"] = np.dtype(bool)
+NO_ARRAY = "no array"  # groups, empty datasets, types, broken links
 
 
 def read_mat(path: Path, key: str, max_bytes: int):
@@ -28,8 +29,11 @@ def read_mat(path: Path, key: str, max_bytes: int):
         raise VolumeError(f"variable {key!r} is a {kind}; a numeric array is needed")
     check_size(shape, CLASSES[kind], max_bytes)
     beside = [n for n in ("spacing", "affine") if n in listing and math.prod(listing[n][0]) <= 16]
-    found = loadmat(path, variable_names=[key, *beside], mat_dtype=True)
-    return found[key], affine_from(found.get("spacing"), found.get("affine"))
+    found = loadmat(path, variable_names=[key, *beside])
+    data = found[key]
+    if not np.iscomplexobj(data):  # MATLAB packs whole doubles into small integers
+        data = data.astype(CLASSES[kind], copy=False)
+    return data, affine_from(found.get("spacing"), found.get("affine"))
 
 
 def _read_mat_hdf5(path: Path, key: str, max_bytes: int):
@@ -37,23 +41,28 @@ def _read_mat_hdf5(path: Path, key: str, max_bytes: int):
     with h5py.File(path) as file:
         listing = {n: _hdf5_shape(item) for n, item in file.items() if not n.startswith("#")}
         pick(listing, key)
-        item = file[key]
-        kind = _matlab_class(item) or "numeric"
-        if isinstance(item, h5py.Group) or kind not in (*CLASSES, "numeric"):
-            raise VolumeError(f"variable {key!r} is a {kind} {listing[key]}: an array is needed")
+        item, kind = file.get(key), _matlab_class(file.get(key)) or "plain HDF5"
+        if listing[key] == NO_ARRAY or kind not in (*CLASSES, "plain HDF5"):
+            raise VolumeError(f"variable {key!r} is {kind}, {listing[key]}; an array is needed")
         check_size(item.shape, item.dtype, max_bytes)
-        beside = [_turned(file[n]) if n in file else None for n in ("spacing", "affine")]
+        beside = [_small(file.get(name)) for name in ("spacing", "affine")]
         return _turned(item), affine_from(*beside)
 
 
 def _matlab_class(item) -> str:
-    return np.bytes_(item.attrs.get("MATLAB_class", b"")).decode()
+    return np.bytes_(getattr(item, "attrs", {}).get("MATLAB_class", b"")).decode()
 
 
 def _hdf5_shape(item):
-    if isinstance(item, h5py.Group):
-        return "group"
-    return item.shape[::-1] if _matlab_class(item) else item.shape
+    shape = getattr(item, "shape", None)
+    if shape is None:
+        return NO_ARRAY
+    return shape[::-1] if _matlab_class(item) else shape
+
+
+def _small(item) -> np.ndarray | None:
+    """A spacing or an affine; something larger only has the name."""
+    return _turned(item) if (getattr(item, "size", None) or 17) <= 16 else None
 
 
 def _turned(item) -> np.ndarray:

@@ -8,27 +8,29 @@ import numpy as np
 
 from lib.formats.common import LPS, VolumeError, affine_from, check_size
 
+NIFTI_MM = {1: 1e3, 3: 1e-3}  # the codes of metres and micrometres
 NRRD_SPACES = {
     "left-posterior-superior": LPS,
     "right-anterior-superior": np.eye(4),
     "left-anterior-superior": np.diag([-1.0, 1.0, 1.0, 1.0]),
 }
 NRRD_SPACES |= {"".join(word[0] for word in s.split("-")): m for s, m in NRRD_SPACES.items()}
+NRRD_MM = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "um": 1e-3, "micron": 1e-3, "micrometer": 1e-3}
 NRRD_BYTES = {"char": 1, "int8": 1, "short": 2, "int16": 2, "long": 8, "64": 8, "double": 8}
 NRRD_BYTES |= {"float": 4, "int": 4}
 
 
 def read_nifti(path: Path, key: str, max_bytes: int):
     """Unscaled integers keep their type, scaled ones become float32."""
-    image = nib.load(path)
-    slope, intercept = image.header.get_slope_inter()
-    scaled = (slope, intercept) not in [(None, None), (1, 0), (1, None)]
-    check_size(image.shape, np.float32 if scaled else image.get_data_dtype(), max_bytes)
-    data = image.dataobj.get_scaled(np.float32) if scaled else image.dataobj.get_unscaled()
-    data = data.astype(np.float32, copy=False) if scaled else np.asarray(data)
+    image = nib.load(path, mmap=False)  # a mapped file that shrinks would end the program
+    stored, kind = image.dataobj, image.get_data_dtype()
+    scaled = (stored.slope, stored.inter) != (1, 0) and kind.kind in "iuf"
+    check_size(image.shape, np.float32 if scaled else kind, max_bytes)
+    data = np.asarray(stored, np.float32) if scaled else stored.get_unscaled()
     if data.ndim == 5 and data.shape[3] == 1:  # vectors: the fourth axis is time, here one
         data = data[:, :, :, 0]
-    return data, image.affine
+    to_mm = NIFTI_MM.get(int(image.header["xyzt_units"]) % 8, 1.0)
+    return data, np.diag([to_mm, to_mm, to_mm, 1.0]) @ image.affine
 
 
 def write_nifti(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
@@ -63,15 +65,27 @@ def _nrrd_spatial(header) -> list[int]:
 
 def _nrrd_affine(header, spatial) -> np.ndarray | None:
     if "space directions" not in header:
-        spacings = header.get("spacings")
-        return None if spacings is None else affine_from(np.asarray(spacings)[spatial], None)
+        if "spacings" not in header:
+            return None
+        to_mm = _nrrd_to_mm([header.get("units", [""] * header["dimension"])[a] for a in spatial])
+        return affine_from(np.asarray(header["spacings"])[spatial] * to_mm, None)
     space = str(header.get("space", "none")).lower()
     if space not in NRRD_SPACES:
         raise VolumeError(f"is in space {space!r}; known are {', '.join(NRRD_SPACES)}")
     affine = np.eye(4)
     affine[:3, :3] = np.asarray(header["space directions"])[spatial].T
     affine[:3, 3] = header.get("space origin", np.zeros(3))
+    affine[:3] *= _nrrd_to_mm(header.get("space units", [""] * 3))[:, None]
     return NRRD_SPACES[space] @ affine
+
+
+def _nrrd_to_mm(units) -> np.ndarray:
+    """The unit of each axis in mm; pynrrd reads µm as m, so metres are refused."""
+    names = [unit.lower().rstrip("s") for unit in units]
+    if not NRRD_MM.keys() >= set(names):
+        known = ", ".join(name for name in NRRD_MM if name)
+        raise VolumeError(f"is measured in {', '.join(units)}; known are {known}")
+    return np.array([NRRD_MM[name] for name in names])
 
 
 def write_nrrd(path: Path, data: np.ndarray, affine: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """TIFF, NumPy and Zarr: arrays whose spacing and affine stand beside them, in JSON."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ def read_tiff(path: Path, key: str, max_bytes: int):
         if len(file.series) != 1:
             shapes = ", ".join(f"{s.shape} {s.axes}" for s in file.series)
             raise VolumeError(f"holds {len(file.series)} images ({shapes}); save one alone")
+        _check_last_page(file)
         series = file.series[0]
         check_size(series.shape, series.dtype, max_bytes)
         axes = series.axes
@@ -30,30 +32,50 @@ def read_tiff(path: Path, key: str, max_bytes: int):
     return np.moveaxis(data, 0, 2), read_beside(path)
 
 
+def _check_last_page(file: tifffile.TiffFile) -> None:
+    """tifffile only logs that pages are missing; the last one must say that none follows."""
+    file.filehandle.seek(file.pages.next_page_offset)
+    if any(file.filehandle.read(file.tiff.offsetsize)):
+        raise VolumeError(f"breaks off after page {len(file.pages)}: it is damaged or incomplete")
+
+
 def read_tiff_folder(path: Path, key: str, max_bytes: int):
     """One file a slice, in natural order: slice 10 after slice 9."""
     names = sorted(tiff_slices(path), key=natural)
-    first = tifffile.imread(names[0])
-    check_size((*first.shape, len(names)), first.dtype, max_bytes)
-    stack = np.empty((len(names), *first.shape), first.dtype)
-    for place, name in zip(stack, names, strict=True):
-        page = tifffile.imread(name)
-        if page.shape != first.shape or page.ndim != 2 or page.dtype != first.dtype:
+    shapes = [_slice_shape(name) for name in names]
+    for name, shape in zip(names, shapes, strict=True):
+        if shape != shapes[0] or len(shape[0]) != 2:
             raise VolumeError(
-                f"{name.name} is {page.shape} {page.dtype}, {names[0].name} {first.shape} "
-                f"{first.dtype}: slices must be 2-dimensional and alike"
+                f"{name.name} is {shape[0]} {shape[1]}, {names[0].name} {shapes[0][0]} "
+                f"{shapes[0][1]}: slices must be 2-dimensional and alike"
             )
-        place[...] = page
+    (extents, dtype) = shapes[0]
+    check_size((*extents, len(names)), dtype, max_bytes)
+    stack = np.empty((len(names), *extents), dtype)
+    for place, name in zip(stack, names, strict=True):
+        place[...] = tifffile.imread(name)
     return np.moveaxis(stack, 0, 2), read_beside(path)
 
 
+def _slice_shape(path: Path) -> tuple:
+    try:
+        with tifffile.TiffFile(path) as file:
+            return file.series[0].shape, file.series[0].dtype
+    except Exception as error:
+        raise VolumeError(f"its slice {path.name} cannot be read ({error})") from error
+
+
 def tiff_slices(folder: Path) -> list[Path]:
-    return [p for p in folder.iterdir() if p.suffix.lower() in (".tif", ".tiff")]
+    """Without hidden files, which macOS leaves beside each file on foreign disks."""
+    found = [p for p in folder.iterdir() if p.suffix.lower() in (".tif", ".tiff")]
+    return [p for p in found if not p.name.startswith(".")]
 
 
 def write_tiff(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
-    stack = np.ascontiguousarray(np.moveaxis(data, 2, 0))
-    axes = "ZYXC"[: data.ndim]
+    stack = np.moveaxis(data, 2, 0)
+    if data.ndim == 4:  # pages are planes, for other programs too
+        stack = np.moveaxis(stack, -1, 1)
+    stack, axes = np.ascontiguousarray(stack), "ZYX" if data.ndim == 3 else "ZCYX"
     tifffile.imwrite(path, stack, photometric="minisblack", metadata={"axes": axes})
     write_beside(path, affine)
 
@@ -65,7 +87,7 @@ def read_npy(path: Path, key: str, max_bytes: int):
 
 
 def write_npy(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
-    np.save(path, data)
+    np.save(path, data, allow_pickle=False)
     write_beside(path, affine)
 
 
@@ -87,11 +109,15 @@ def write_zarr(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
 
 def read_beside(path: Path) -> np.ndarray | None:
     """The affine in the ``.json`` of the same name, for formats that cannot hold one."""
-    beside = path.with_suffix(".json")
+    path = Path(os.path.abspath(path))  # "." has no name
+    beside = path.with_name(f"{path.name}.json") if path.is_dir() else path.with_suffix(".json")
     if not beside.exists():
         return None
-    content = json.loads(beside.read_text())
-    return affine_from(content.get("spacing"), content.get("affine"))
+    try:
+        content = json.loads(beside.read_text())
+        return affine_from(content.get("spacing"), content.get("affine"))
+    except Exception as error:
+        raise VolumeError(f"{beside.name} beside it gives no place: {error}") from error
 
 
 def write_beside(path: Path, affine: np.ndarray) -> None:

@@ -1,0 +1,122 @@
+"""Feeding and training: the same seed gives the same batches, and what is kept on disk."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+
+from lib.sampling import PatchSampler
+from lib.training import PatchDataset, train
+
+
+@pytest.fixture
+def sampler():
+    image = np.random.default_rng(0).normal(size=(12, 10, 9)).astype(np.float32)
+    return PatchSampler([(image, image > 0)], 4, foreground=0.5)
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((None, None, None, 1)), keras.layers.Conv3D(1, 1)])
+    model.compile("sgd", loss="mse")
+    return model
+
+
+class Recorded(PatchDataset):
+    """Keeps the sum of every batch that was asked for, by epoch and index."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.seen = []
+
+    def __getitem__(self, index):
+        batch = super().__getitem__(index)
+        self.seen.append((self.epoch, index, float(batch[0].sum())))
+        return batch
+
+
+def sums(dataset, epoch):
+    dataset.epoch = epoch
+    return [float(dataset[i][0].sum()) for i in range(len(dataset))]
+
+
+def test_a_batch_depends_on_seed_epoch_and_index_alone(sampler):
+    one, two = PatchDataset(sampler, 2, 3, seed=7), PatchDataset(sampler, 2, 3, seed=7)
+    two.epoch = 4
+    _ = two[0], two[2]  # what was drawn before does not matter
+    one.epoch = 4
+    for a, b in zip(one[1], two[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_seeds_epochs_and_indices_give_different_batches(sampler):
+    dataset = PatchDataset(sampler, 2, 3, seed=7)
+    other = PatchDataset(sampler, 2, 3, seed=8)
+    drawn = [*sums(dataset, 0), *sums(dataset, 1), *sums(other, 0)]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_fixed_gives_the_same_batches_every_epoch(sampler):
+    dataset = PatchDataset(sampler, 2, 3, fixed=True)
+    assert sums(dataset, 0) == sums(dataset, 5)
+
+
+def test_batches_have_shape_type_and_length(sampler):
+    dataset = PatchDataset(sampler, 5, 3)
+    image, label = dataset[0]
+    assert len(dataset) == 3
+    assert image.shape == label.shape == (5, 4, 4, 4, 1)
+    assert image.dtype == label.dtype == np.float32
+
+
+@pytest.mark.parametrize(("argument", "value"), [("batch_size", 0), ("batches", -1)])
+def test_sizes_below_one_are_refused(sampler, argument, value):
+    sizes = {"batch_size": 1, "batches": 1, argument: value}
+    with pytest.raises(ValueError, match=f"{argument}={value}"):
+        PatchDataset(sampler, **sizes)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_training_shows_every_epoch_its_own_batches(sampler, model, workers):
+    expected = {
+        (e, i): s for e in range(3) for i, s in enumerate(sums(PatchDataset(sampler, 2, 3), e))
+    }
+    dataset = Recorded(sampler, 2, 3, workers=workers)
+    train(model, dataset, 3)
+    seen = {(epoch, index): total for epoch, index, total in dataset.seen}
+    assert {key: seen[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_same_seed_gives_the_same_losses(sampler, workers):
+    losses = []
+    for _ in range(2):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3D(1, 3)])
+        model.compile("adam", loss=lambda y, p: keras.ops.mean(p**2))
+        losses.append(train(model, PatchDataset(sampler, 2, 3, workers=workers), 3)["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
+
+
+def test_a_training_resumed_at_an_epoch_sees_that_epochs_batches(sampler, model):
+    whole, resumed = Recorded(sampler, 2, 3), Recorded(sampler, 2, 3)
+    train(model, whole, 3)
+    train(model, resumed, 3, initial_epoch=2)
+    assert {s for s in resumed.seen if s[0] == 2} == {s for s in whole.seen if s[0] == 2}
+    assert not {s for s in resumed.seen if s[0] == 1}
+
+
+def test_the_folder_holds_history_best_weights_and_tensorboard(sampler, model, tmp_path):
+    dataset = PatchDataset(sampler, 2, 3)
+    history = train(model, dataset, 3, validation=PatchDataset(sampler, 2, 1, seed=1, fixed=True),
+                    folder=tmp_path)  # fmt: skip
+    with open(tmp_path / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    np.testing.assert_allclose([float(r["val_loss"]) for r in rows], history["val_loss"], rtol=1e-6)
+    assert len(history["loss"]) == 3
+    assert list((tmp_path / "tensorboard").rglob("events*"))
+    model.load_weights(tmp_path / "best.weights.h5")
+    best = model.evaluate(PatchDataset(sampler, 2, 1, seed=1, fixed=True), verbose=0)
+    assert best == pytest.approx(min(history["val_loss"]), rel=1e-5)
