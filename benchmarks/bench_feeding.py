@@ -68,9 +68,7 @@ def main() -> None:
         np.save(f"{folder}/image.npy", image)
         np.save(f"{folder}/label.npy", (image > 1).astype(np.float32))
         print(f"{BATCH} patches of {PATCH}^3 a step from a {SIZE}^3 pair, ResUNet with filters=1")
-        print(
-            f"{'':16}{'patches':>9}{'feed ms':>9}{'step ms':>9}{'share':>8}{'peak GiB':>10}{'more':>7}"
-        )
+        print(f"{'':16}{'patches':>9}{'feed ms':>9}{'step ms':>9}{'share':>8}{'peak GiB':>10} over")
         own = None
         for way, steps in [
             ("constant batch", 50), ("in memory", 50), ("memory map", 50), ("memory map", 500),
@@ -80,7 +78,7 @@ def main() -> None:
             own = own or peak
             print(
                 f"{way:16}{steps * BATCH:9}{feeding:9.1f}{step:9.1f}{feeding / step:8.1%}"
-                f"{peak:10.2f}{peak - own:6.2f}",
+                f"{peak:10.2f}{peak - own:5.2f}",
                 flush=True,
             )
 

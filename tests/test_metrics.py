@@ -1,0 +1,164 @@
+"""Scores worked by hand on tiny volumes, and scikit-image's SSIM."""
+
+import warnings
+
+import numpy as np
+import pytest
+from skimage.metrics import structural_similarity
+
+from lib.metrics import best_band, dice, iou, mean_score, psnr, rmse, seam_score, ssim
+
+
+def mask(*voxels, shape=(2, 1, 3)):
+    array = np.zeros(shape, bool)
+    for voxel in voxels:
+        array[voxel] = True
+    return array
+
+
+A = mask((0, 0, 0), (0, 0, 1), (1, 0, 2))
+B = mask((0, 0, 1), (1, 0, 2), (1, 0, 1), (1, 0, 0), (0, 0, 2))
+NONE = mask()
+
+
+@pytest.mark.parametrize(
+    "truth, prediction, by_dice, by_iou",
+    [
+        (A, B, 4 / 8, 2 / 6),
+        (B, A, 4 / 8, 2 / 6),
+        (A, A, 1, 1),
+        (A, mask((0, 0, 2)), 0, 0),
+        (A, NONE, 0, 0),
+        (NONE, A, 0, 0),
+        (NONE, NONE, np.nan, np.nan),
+        (A.astype(np.uint8), B.astype(np.float32), 4 / 8, 2 / 6),
+    ],
+)
+def test_overlaps(truth, prediction, by_dice, by_iou):
+    assert dice(truth, prediction) == pytest.approx(by_dice, nan_ok=True)
+    assert iou(truth, prediction) == pytest.approx(by_iou, nan_ok=True)
+
+
+def test_large_masks_of_uint8_do_not_overflow():
+    full = np.ones((70, 70, 70), np.uint8)
+    assert dice(full, full) == iou(full, full) == 1
+
+
+@pytest.mark.parametrize(
+    "scores, expected",
+    [([0.5, np.nan, 1], (0.75, 2, 1)), ([0.25], (0.25, 1, 0)), ([0, 1, 0, 1], (0.5, 4, 0))],
+)
+def test_mean_score_leaves_out_and_counts(scores, expected):
+    assert mean_score(scores) == expected
+
+
+@pytest.mark.parametrize("scores", [[], [np.nan, np.nan]])
+def test_mean_score_of_nothing(scores):
+    mean, counted, left_out = mean_score(scores)
+    assert np.isnan(mean) and (counted, left_out) == (0, len(scores))
+
+
+def test_rmse_and_psnr_in_closed_form():
+    truth = np.array([[[0.0, 2.0], [1.0, 1.0]]])
+    assert rmse(truth, truth + [[[3, -4], [0, 0]]]) == pytest.approx(2.5)
+    assert psnr(truth, truth - 0.02) == pytest.approx(40)  # range 2, error 0.02: 20 log10(100)
+    assert psnr(truth, truth) == np.inf
+
+
+def test_rmse_of_small_integers_does_not_wrap():
+    assert rmse(np.zeros(3, np.uint8), np.full(3, 200, np.uint8)) == 200
+
+
+@pytest.mark.parametrize("data_range", [None, 3.0])
+def test_ssim_is_that_of_scikit_image(data_range):
+    rng = np.random.default_rng(0)
+    truth = rng.uniform(-1, 4, (9, 8, 10)).astype(np.float32)
+    prediction = truth + rng.normal(0, 0.5, truth.shape)
+    expected = structural_similarity(
+        truth.astype(float), prediction, win_size=7, gaussian_weights=False, K1=0.01, K2=0.03,
+        use_sample_covariance=True, data_range=data_range or float(np.ptp(truth)),
+    )  # fmt: skip
+    assert ssim(truth, prediction, data_range) == pytest.approx(expected, rel=1e-6)
+    assert 0.1 < expected < 0.99
+    assert ssim(truth, truth) == pytest.approx(1)
+
+
+def test_best_band_tries_every_pair():
+    rng = np.random.default_rng(0)
+    scans = [rng.random((4, 5, 6)), rng.random((3, 3, 3))]
+    masks = [(s > 0.3) & (s < 0.65) ^ (rng.random(s.shape) > 0.8) for s in scans]
+    values, truth = (np.concatenate([a.ravel() for a in each]) for each in (scans, masks))
+    best = {}
+    for low in range(20):
+        for high in range(low + 1, 21):
+            found = (values > low / 20) & (values <= high / 20)
+            best[low / 20, high / 20] = 2 * np.sum(found & truth) / (found.sum() + truth.sum())
+    low, high, score = best_band(scans, masks, levels=20)
+    assert score == pytest.approx(max(best.values())) == best[low, high]
+
+
+@pytest.mark.filterwarnings("error")
+def test_best_band_of_all_that_is_there():
+    assert best_band([np.array([0, 0.5])], [np.array([0, 1])], levels=4) == (0, 0.5, 1)
+
+
+def stairs(slope, jump):
+    """Along x of 8 a slope, and one jump between the tiles [0, 4) and [4, 8)."""
+    line = slope * np.arange(8.0) + jump * (np.arange(8) >= 4)
+    return np.broadcast_to(line[:, None, None], (8, 4, 4))
+
+
+TILES = {"starts": ([0, 4], [0], [0]), "size": (4, 4, 4)}
+
+
+@pytest.mark.parametrize("slope, jump", [(1, 0), (1, 2), (0.5, 3), (-1, -1)])
+def test_seam_score_in_closed_form(slope, jump):
+    # 16 steps of slope + jump at the border; elsewhere 96 of slope along x, 96 + 96 of 0
+    expected = abs(slope + jump) / (96 * abs(slope) / 288)
+    assert seam_score(stairs(slope, jump), **TILES) == pytest.approx(expected)
+
+
+def test_seam_score_counts_the_end_of_a_tile_too():
+    volume = np.zeros((6, 1, 1))
+    volume[4:], volume[5:] = 3, 4  # tiles [0, 4) and [2, 6): borders at 2 and 4
+    assert seam_score(volume, ([0, 2], [0], [0]), (4, 1, 1)) == pytest.approx((3 / 2) / (1 / 3))
+
+
+def test_seam_score_of_pure_steps_and_of_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert seam_score(stairs(0, 1), **TILES) == np.inf
+        assert seam_score(stairs(0, 0), **TILES) == 1
+
+
+def test_seam_score_takes_integers():
+    assert seam_score(stairs(1, 2).astype(np.uint8)[::-1], **TILES) == pytest.approx(9)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: dice(A, A[:1]), r"truth has shape \(2, 1, 3\), prediction \(1, 1, 3\)"),
+        (lambda: iou(A[..., None], A), "truth has shape"),
+        (lambda: dice(A, np.full(A.shape, 0.5)), "prediction holds values besides 0 and 1"),
+        (lambda: iou(np.full(A.shape, 2), A), "truth holds values"),
+        (lambda: dice(np.full(A.shape, np.nan), A), "truth holds values"),
+        (lambda: rmse([1, 2], [1]), r"truth has shape \(2,\), prediction \(1,\)"),
+        (lambda: psnr([1, 2], [[1, 2]]), "truth has shape"),
+        (lambda: psnr([1, 1], [1, 2]), "truth is constant"),
+        (lambda: ssim(np.ones((7, 7, 7)), np.ones((7, 7, 7))), "truth is constant"),
+        (lambda: ssim(np.eye(9), np.eye(9)), r"truth has shape \(9, 9\)"),
+        (lambda: ssim(np.ones((9, 9, 6)), np.ones((9, 9, 6))), r"\(9, 9, 6\): SSIM needs"),
+        (lambda: ssim(np.ones((7, 7, 7)), np.ones((7, 7, 7)), 0), "data_range=0"),
+        (lambda: ssim(np.ones((7, 7, 7)), np.ones((7, 7, 7)), np.nan), "data_range=nan"),
+        (lambda: best_band([[0.5, 2]], [[0, 1]]), r"a scan \(2,\) in 0.5..2 with a mask"),
+        (lambda: best_band([[0.5, np.nan]], [[0, 1]]), "values in 0..1"),
+        (lambda: best_band([[0.5]], [[0, 1]]), r"with a mask \(2,\): needed"),
+        (lambda: best_band([[0.5]], [[0]]), "masks are empty"),
+        (lambda: seam_score(stairs(1, 0), ([0], [0], [0]), (8, 4, 4)), "no tile border inside"),
+        (lambda: seam_score(np.eye(2)[None], ([0], [0, 1], [0, 1]), (1, 1, 1)), "nothing but"),
+    ],
+)
+def test_errors_name_argument_and_value(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,255 @@
+"""Figures: the right plane, the right way up, at the right proportions, on one scale."""
+
+import io
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from lib import plotting
+from lib.plotting import compare, patch_mosaic, show_histograms, show_histories, show_slices
+from lib.volumes import Volume
+
+SPACING = (1, 2, 4)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def volume(*shape, spacing=SPACING, start=0, name="brain"):
+    data = np.arange(start, start + np.prod(shape), dtype=np.float32).reshape(shape)
+    return Volume.with_spacing(data, spacing, name)
+
+
+def pictures(figure):
+    """The panels that show an image."""
+    return [ax for ax in figure.axes if ax.images]
+
+
+def drawn(ax):
+    return np.asarray(ax.images[0].get_array())
+
+
+def box(*shape):
+    mask = np.zeros(shape, bool)
+    mask[1:3, 1:4, 1:5] = True
+    return mask
+
+
+V = volume(4, 5, 6)
+
+
+@pytest.mark.parametrize("axis, aspect", [(0, 4 / 2), (1, 4 / 1), (2, 2 / 1)])
+def test_the_plane_the_way_up_and_the_proportions(axis, aspect):
+    (ax,) = pictures(compare({"a": V}, axis, 2))
+    first, second = (a for a in range(3) if a != axis)
+    image = drawn(ax)
+    assert image.shape == (V.data.shape[second], V.data.shape[first])
+    for column, row in np.ndindex(V.data.shape[first], V.data.shape[second]):
+        voxel = [0, 0, 0]
+        voxel[axis], voxel[first], voxel[second] = 2, column, row
+        assert image[row, column] == V.data[tuple(voxel)]
+    assert ax.images[0].origin == "lower" and not ax.yaxis_inverted(), "the second axis is up"
+    assert ax.get_aspect() == aspect and ax.images[0].get_interpolation() == "nearest"
+    assert ax.get_xlabel() == f"{'xyz'[first]} →" and ax.get_ylabel() == f"{'xyz'[second]} →"
+
+
+@pytest.mark.parametrize("at, planes", [(None, (2, 2, 3)), ((1, 0, 5), (1, 0, 5)), (3, (3, 3, 3))])
+def test_show_slices(at, planes):
+    figure = show_slices(V, at)
+    axes = pictures(figure)
+    assert isinstance(figure, Figure) and len(axes) == 3
+    for axis, (ax, index) in enumerate(zip(axes, planes, strict=True)):
+        assert np.array_equal(drawn(ax), np.take(V.data, index, axis).T)
+        assert ax.get_title() == f"{'xyz'[axis]} = {index}"
+        assert ax.images[0].get_clim() == (0, 119), "the volume's, not the plane's"
+    assert figure.get_suptitle() == "brain"
+    assert show_slices(V, title="T1").get_suptitle() == "T1"
+
+
+def test_limits_and_colours_may_be_given():
+    for figure in (
+        show_slices(V, limits=(-1, 7), cmap="hot"),
+        compare({"a": V, "b": V}, 0, 0, limits=(-1, 7), cmap="hot"),
+    ):
+        assert {ax.images[0].get_clim() for ax in pictures(figure)} == {(-1, 7)}
+        assert {ax.images[0].get_cmap().name for ax in pictures(figure)} == {"hot"}
+
+
+def test_what_is_compared_shares_one_scale():
+    figure = compare({"input": V, "output": volume(4, 5, 6, start=-50)}, 2, 1)
+    axes = pictures(figure)
+    assert [ax.get_title() for ax in axes] == ["input", "output"]
+    assert {ax.images[0].get_clim() for ax in axes} == {(-49, 115)}  # of the planes that are shown
+    assert len(figure.axes) == 3, "two pictures and one colour bar"
+
+
+@pytest.mark.parametrize(
+    "extent, spacing, length",
+    [
+        (40, 1, "10 mm"),
+        (40, 1 - 2.3e-16, "10 mm"),  # a spacing as it comes from an oblique affine
+        (400, 10 - 1.8e-15, "1000 mm"),
+        (100, 0.5, "10 mm"),
+        (30, 1, "5 mm"),
+        (12, 1, "2 mm"),
+        (8, 0.1, "0.2 mm"),
+        (1, 1, "0.2 mm"),
+    ],
+)
+def test_the_bar_is_a_round_number_of_mm(extent, spacing, length):
+    (ax,) = pictures(compare({"a": volume(extent, 3, 3, spacing=spacing)}, 2, 1))
+    assert [text.get_text() for text in ax.texts] == [length]
+    start, end = ax.lines[0].get_xdata()
+    assert end - start == pytest.approx(float(length[:-3]) / (extent * spacing))
+    assert ax.lines[0].get_transform() == ax.transAxes
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 600), st.floats(1e-4, 1e4))
+@example(40, np.nextafter(1, 0))
+def test_the_bar_takes_a_tenth_to_a_quarter_of_the_width(extent, spacing):
+    figure = Figure()
+    ax = figure.subplots()
+    plotting._scale_bar(ax, extent, spacing)
+    start, end = ax.lines[0].get_xdata()
+    assert 0.0999 < end - start < 0.2501
+
+
+@pytest.mark.parametrize(
+    "zoom, xlim, ylim",
+    [
+        ((slice(1, 3), slice(2, 6)), (0.5, 2.5), (1.5, 5.5)),
+        ((slice(None, 3), slice(2, None)), (-0.5, 2.5), (1.5, 5.5)),
+        ((slice(-2, None), slice(0, 99)), (1.5, 3.5), (-0.5, 5.5)),
+    ],
+)
+def test_zoom(zoom, xlim, ylim):
+    above_a, above_b, below_a, below_b = pictures(compare({"a": V, "b": V}, 1, 2, zoom=zoom))
+    for above, below in ((above_a, below_a), (above_b, below_b)):
+        assert above.get_xlim() == xlim and above.get_ylim() == ylim
+        assert below.get_xlim() == (-0.5, 3.5) and below.get_ylim() == (-0.5, 5.5)
+        (frame,) = below.patches
+        assert (frame.get_x(), frame.get_y()) == (xlim[0], ylim[0])
+        assert (frame.get_width(), frame.get_height()) == (np.ptp(xlim), np.ptp(ylim))
+        assert not above.texts and not above.lines, "the bar measures the whole plane"
+        assert below.texts and above.get_aspect() == below.get_aspect() == 4
+
+
+def test_outlines_and_their_legend():
+    masks = {"gray": box(4, 5, 6), "none": np.zeros((4, 5, 6)), "all": np.ones((4, 5, 6))}
+    figure = compare({"a": V, "b": V}, 0, 1, labels={"b": masks})
+    a, b = pictures(figure)
+    assert not a.collections and a.get_legend() is None
+    (outline,) = b.collections
+    corners = np.concatenate([path.vertices for path in outline.get_paths()])
+    assert corners.min(0).tolist() == [0.5, 0.5] and corners.max(0).tolist() == [3.5, 4.5]
+    assert [text.get_text() for text in b.get_legend().get_texts()] == list(masks)
+    colour = matplotlib.colors.to_rgba(plotting.LABEL_COLOURS[0])
+    assert tuple(outline.get_edgecolor()[0]) == colour
+    assert b.get_legend().get_lines()[0].get_color() == plotting.LABEL_COLOURS[0]
+
+
+def test_slices_have_outlines_too_however_thin():
+    figure = show_slices(V, (1, 1, 1), labels={"gray": box(4, 5, 6)})
+    assert [len(ax.collections) for ax in pictures(figure)] == [1, 1, 1]
+    thin = np.array([[[0], [1], [1]], [[0], [1], [0]], [[0], [0], [0]]])
+    figure = show_slices(volume(3, 3, 1), (0, 0, 0), labels={"thin": thin})
+    assert [len(ax.collections) for ax in pictures(figure)] == [0, 0, 1]
+
+
+def test_mosaic():
+    patches = volume(5, 4, 3, 2).data
+    figure = patch_mosaic(patches, columns=3, spacing=SPACING)
+    axes = pictures(figure)
+    for number, ax in enumerate(axes):
+        assert np.array_equal(drawn(ax), patches[number, :, :, 1].T)
+        assert ax.get_title() == f"patch {number}" and ax.get_aspect() == 2
+        assert ax.images[0].get_clim() == (0, 119)
+    assert len(axes) == 5 and len(figure.axes) == 7, "one place is empty, one holds the colour bar"
+    assert not figure.axes[5].axison
+    titled = pictures(patch_mosaic(patches[:2], titles=["left", "right"]))
+    assert [ax.get_title() for ax in titled] == ["left", "right"]
+
+
+def test_histories():
+    first, second = {"loss": [3, 2, 1], "val_loss": [4, 3, 3]}, {"loss": [2.5]}
+    figure = show_histories({"deep": first, "flat": second}, unit="mse")
+    a, b = figure.axes
+    assert [line.get_label() for line in a.lines] == ["training", "validation"]
+    assert a.lines[1].get_xydata().tolist() == [[1, 4], [2, 3], [3, 3]]
+    assert len(b.lines) == 1 and b.get_ylim() == a.get_ylim(), "one scale"
+    assert (a.get_title(), a.get_ylabel(), a.get_xlabel()) == ("deep", "mse", "epoch")
+    (ax,) = show_histories({"deep": {"val_dice": [1]}}, keys=("dice", "val_dice")).axes
+    assert len(ax.lines) == 1
+
+
+def test_histograms_count_the_positive():
+    figure = show_histograms({"a": [[-1, 0, 2], [3, 3, 4]], "b": np.ones(7)}, bins=4, unit="HU")
+    counts = [sum(bar.get_height() for bar in ax.patches) for ax in figure.axes]
+    assert counts == [4, 7] and len(figure.axes[0].patches) == 4
+    assert figure.axes[0].get_yscale() == "log" and figure.axes[1].get_xlabel() == "HU"
+    assert isinstance(show_histograms({"nothing": np.zeros(3)}), Figure)
+
+
+@pytest.mark.filterwarnings("error")
+def test_all_can_be_drawn():
+    masks = {str(i): box(4, 5, 6) for i in range(len(plotting.LABEL_COLOURS))}
+    zoom = slice(1, 3), slice(2, 4)
+    for figure in (
+        show_slices(V, labels=masks),
+        compare({"a": V, "b": V}, 1, 2, labels={"a": masks}, zoom=zoom),
+        compare({"constant": Volume.with_spacing(np.zeros((3, 3, 3)), 1)}, 0, 0),
+        patch_mosaic(np.ones((3, 4, 4, 4)) > 0, columns=2),
+        show_histories({"a": {"loss": [1, 2]}}),
+        show_histograms({"a": np.arange(9)}),
+    ):
+        figure.savefig(target := io.BytesIO(), format="png")
+        assert target.tell() > 1000
+
+
+OTHER, CHANNELS = volume(4, 5, 7), Volume.with_spacing(np.zeros((4, 5, 6, 2)), 1)
+MANY = {str(i): box(4, 5, 6) for i in range(9)}
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: compare({"a": V, "b": OTHER}, 0, 0), r"'b' has shape \(4, 5, 7\): needed"),
+        (lambda: compare({"a": CHANNELS}, 0, 0), r"'a' has shape \(4, 5, 6, 2\)"),
+        (lambda: compare({"a": V}, 0, 0, labels={"a": {"m": OTHER.data}}), r"'m' has shape"),
+        (lambda: compare({"a": V}, 0, 0, labels={"b": {}}), r"labels=\['b'\]: titles must agree"),
+        (lambda: compare({}, 0, 0), r"volumes=\[\]"),
+        (lambda: compare({"a": V}, 3, 0), "axis=3, index=0: no such plane"),
+        (lambda: compare({"a": V}, -1, 0), "axis=-1"),
+        (lambda: compare({"a": V}, 1, 5), r"axis=1, index=5: .* \(4, 5, 6\)"),
+        (lambda: compare({"a": V}, 1, -1), "index=-1"),
+        (lambda: compare({"a": V}, 0, 0, zoom=(slice(3, 3), slice(0, 2))), "zoom=.*nothing"),
+        (lambda: compare({"a": V}, 0, 0, zoom=(slice(9, 12), slice(0, 2))), "zoom="),
+        (lambda: show_slices(CHANNELS), "'volume' has shape"),
+        (lambda: show_slices(V, (1, 1)), r"at=\(1, 1\)"),
+        (lambda: show_slices(V, (1, 1, 6)), "axis=2, index=6"),
+        (lambda: show_slices(V, labels={"m": box(4, 5, 5)}), r"'m' has shape \(4, 5, 5\)"),
+        (lambda: show_slices(V, labels=MANY), "labels holds 9 masks: at most 8"),
+        (lambda: patch_mosaic(np.zeros((2, 4, 4, 4, 1))), r"patches has shape \(2, 4, 4, 4, 1\)"),
+        (lambda: patch_mosaic(np.zeros((0, 4, 4, 4))), "patches has shape"),
+        (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), titles=["a"]), "titles holds 1 for 2"),
+        (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), spacing=0), "spacing="),
+        (lambda: show_histories({"a": {"acc": [1]}}), r"'a' holds \['acc'\]: none of keys="),
+        (lambda: show_histories({}), "histories"),
+        (lambda: show_histograms({}), "arrays is empty"),
+    ],
+)
+def test_errors_name_what_is_wrong(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
