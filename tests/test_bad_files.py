@@ -240,6 +240,13 @@ def test_mha_whose_bytes_changed(tmp_path):
     refused(path, "damaged")
 
 
+def test_mha_with_its_data_elsewhere(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(DATA.T), str(tmp_path / "a.mhd"), useCompression=True)
+    assert (tmp_path / "a.zraw").exists()
+    (tmp_path / "a.mhd").rename(tmp_path / "a.mha")
+    np.testing.assert_array_equal(load_volume(tmp_path / "a.mha").data, DATA)
+
+
 def test_paths(tmp_path):
     refused(tmp_path / "none.nii", "is not there")
     (tmp_path / "a.jpg").write_text("")

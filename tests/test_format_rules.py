@@ -142,14 +142,19 @@ def test_slices_here(tmp_path, monkeypatch):
     assert load_volume(".").data.shape == (2, 3, 1)
 
 
-@pytest.mark.parametrize("odd", [np.zeros((2, 4), "u1"), np.zeros((2, 3), "u2"), None])
+@pytest.mark.parametrize("odd", [np.zeros((2, 4), "u1"), np.zeros((2, 3), "u2")])
 def test_slices_that_differ_are_named(tmp_path, odd):
     slices(tmp_path / "a", *[np.zeros((2, 3), np.uint8)] * 3)
-    if odd is None:
-        (tmp_path / "a/z9.tif").write_text("no image")
-    else:
-        tifffile.imwrite(tmp_path / "a/z9.tif", odd)
-    refused(tmp_path / "a", "z9.tif", "" if odd is None else str(odd.shape))
+    tifffile.imwrite(tmp_path / "a/z9.tif", odd)
+    refused(tmp_path / "a", f"z9.tif is {odd.shape} {odd.dtype}", "z8.tif (2, 3) uint8", "alike")
+
+
+@pytest.mark.parametrize("size", [0, 5, -3])
+def test_slices_that_are_damaged_are_named(tmp_path, size):
+    slices(tmp_path / "a", *[np.zeros((20, 30), np.uint8)] * 3)
+    path = tmp_path / "a/z9.tif"
+    os.truncate(path, size if size >= 0 else path.stat().st_size + size)
+    refused(tmp_path / "a", "its slice z9.tif cannot be read")
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def _check_compressed(path: Path) -> None:
         for line in file:
             compressed |= bool(re.match(rb"\s*CompressedData\s*=\s*[Tt1]", line))
             if line.startswith(b"ElementDataFile"):
+                compressed &= b"LOCAL" in line.upper()
                 break
         stream = zlib.decompressobj(47)  # zlib or gzip
         while compressed and not stream.eof and (part := file.read(1 << 16)):

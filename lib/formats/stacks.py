@@ -42,25 +42,26 @@ def _check_last_page(file: tifffile.TiffFile) -> None:
 def read_tiff_folder(path: Path, key: str, max_bytes: int):
     """One file a slice, in natural order: slice 10 after slice 9."""
     names = sorted(tiff_slices(path), key=natural)
-    shapes = [_slice_shape(name) for name in names]
+    shapes = [_of_slice(name, lambda slice_: (slice_.shape, slice_.dtype)) for name in names]
     for name, shape in zip(names, shapes, strict=True):
         if shape != shapes[0] or len(shape[0]) != 2:
             raise VolumeError(
                 f"{name.name} is {shape[0]} {shape[1]}, {names[0].name} {shapes[0][0]} "
                 f"{shapes[0][1]}: slices must be 2-dimensional and alike"
             )
-    (extents, dtype) = shapes[0]
+    extents, dtype = shapes[0]
     check_size((*extents, len(names)), dtype, max_bytes)
     stack = np.empty((len(names), *extents), dtype)
     for place, name in zip(stack, names, strict=True):
-        place[...] = tifffile.imread(name)
+        place[...] = _of_slice(name, lambda slice_: slice_.asarray())
     return np.moveaxis(stack, 0, 2), read_beside(path)
 
 
-def _slice_shape(path: Path) -> tuple:
+def _of_slice(path: Path, read):
+    """What ``read`` finds in one slice; an error names it."""
     try:
         with tifffile.TiffFile(path) as file:
-            return file.series[0].shape, file.series[0].dtype
+            return read(file.series[0])
     except Exception as error:
         raise VolumeError(f"its slice {path.name} cannot be read ({error})") from error
 
