@@ -16,9 +16,6 @@ from lib import formats
 from lib.formats import VolumeError
 from lib.formats.common import natural, spacing_of
 
-GIB = 1 << 30
-__all__ = ["Volume", "VolumeError", "check_dataset", "load_volume", "read_pairs", "save_volume"]
-
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -63,14 +60,20 @@ class Volume:
         """Voxel extents in mm, in the array's axis order."""
         return tuple(spacing_of(self.affine).tolist())
 
+    def crop(self, where) -> "Volume":
+        """The part that up to three slices cut out, at its own place in the world."""
+        shift = np.eye(4)
+        for axis, (part, extent) in enumerate(zip(where, self.data.shape, strict=False)):
+            shift[axis, 3] = part.indices(extent)[0]
+        return Volume(self.data[tuple(where)], self.affine @ shift, self.name)
+
     def __repr__(self) -> str:
         spacing = " x ".join(f"{s:.4g}" for s in self.spacing)
-        return (
-            f"Volume({self.name or 'unnamed'}: {self.data.shape} {self.data.dtype}, {spacing} mm)"
-        )
+        holds = f"{self.data.shape} {self.data.dtype}"
+        return f"Volume({self.name or 'unnamed'}: {holds}, {spacing} mm)"
 
 
-def load_volume(path, key: str = "voxel", *, max_bytes: int = 8 * GIB, nan=None) -> Volume:
+def load_volume(path, key: str = "voxel", *, max_bytes: int = 8 << 30, nan=None) -> Volume:
     """Read a volume from a file or folder.
 
     Args:

@@ -286,3 +286,12 @@ def test_check_dataset_reports_all_faults(tmp_path):
                 ("image/d.nii", "24 NaN"), ("label/d.nii", "cannot be read")]  # fmt: skip
     for fault, (path, word) in zip(faults, expected, strict=True):
         assert str(tmp_path / path) in fault and word in fault
+
+
+def test_a_crop_keeps_its_place():
+    affine = np.array([[0, -2, 0, 5], [1, 0, 0, -7], [0, 0, 3, 11], [0, 0, 0, 1.0]])
+    whole = Volume(np.arange(60).reshape(3, 4, 5), affine)
+    part = whole.crop((slice(1, None), slice(-2, None)))
+    np.testing.assert_array_equal(part.data, np.arange(60).reshape(3, 4, 5)[1:, 2:])
+    np.testing.assert_allclose(part.affine @ [0, 0, 0, 1], [-2 * 2 + 5, 1 - 7, 11, 1])
+    assert part.spacing == whole.spacing
