@@ -89,10 +89,13 @@ def compare(
     for masks in (labels or {"": {}}).values():
         _check({title: v.data for title, v in volumes.items()}, masks, {axis: index})
     low, high = _limits([np.take(v.data, index, axis) for v in volumes.values()], limits)
-    rows, columns = 2 if zoom else 1, len(volumes)
+    heights = [max(_height(v, axis, None) for v in volumes.values())]
+    if zoom:
+        heights = [_height(next(iter(volumes.values())), axis, zoom), *heights]
     figure, grid = plt.subplots(
-        rows, columns, figsize=(2.8 * columns + 0.6, 3.1 * rows), dpi=DPI, layout="constrained",
-        squeeze=False,
+        len(heights), len(volumes), dpi=DPI, layout="constrained", squeeze=False,
+        figsize=(2.7 * len(volumes) + 0.6, sum(2.5 * h + 0.4 for h in heights)),
+        height_ratios=heights,
     )  # fmt: skip
     for column, (title, volume) in enumerate(volumes.items()):
         masks = (labels or {}).get(title, {})
@@ -220,17 +223,27 @@ def _draw(ax, volume: Volume, axis: int, index: int, low, high, cmap) -> None:
     _scale_bar(ax, volume.data.shape[first], spacing[first])
 
 
+def _height(volume: Volume, axis: int, zoom) -> float:
+    """Height over width, in mm, of a plane or of a window of it."""
+    sides = []
+    for n, a in enumerate(a for a in range(3) if a != axis):
+        begin, end, _ = (zoom[n] if zoom else slice(None)).indices(volume.data.shape[a])
+        sides.append(max(end - begin, 1) * volume.spacing[a])
+    return sides[1] / sides[0]
+
+
 def _scale_bar(ax, extent: int, spacing: float) -> None:
     """A bar of a round number of mm, about a quarter of the width."""
     quarter = extent * spacing / 4 * (1 + 1e-9)  # 9.999999999999998 is 10
     power = 10 ** np.floor(np.log10(quarter))
     length = max(step * power for step in (1, 2, 5) if step * power <= quarter)
-    place = {"transform": ax.transAxes, "color": "white"}
-    place["path_effects"] = [withStroke(linewidth=4, foreground="black")]
+    edge = {"path_effects": [withStroke(linewidth=4, foreground="black")]}
     width = length / (spacing * extent)
-    ax.plot([0.04, 0.04 + width], [0.05, 0.05], lw=2.5, solid_capstyle="butt", **place)
-    place["path_effects"] = [withStroke(linewidth=2, foreground="black")]
-    ax.text(0.04, 0.08, f"{length:g} mm", fontsize=7, va="bottom", **place)
+    bar = {"lw": 2.5, "solid_capstyle": "butt", "color": "white", "transform": ax.transAxes}
+    ax.plot([0.04, 0.04 + width], [0.05, 0.05], **bar, **edge)
+    edge = {"path_effects": [withStroke(linewidth=2, foreground="black")]}
+    above = {"xytext": (0, 5), "textcoords": "offset points", "xycoords": "axes fraction"}
+    ax.annotate(f"{length:g} mm", (0.04, 0.05), fontsize=7, color="white", **above, **edge)
 
 
 def _outline(ax, masks: Mapping[str, np.ndarray], axis: int, index: int) -> None:
