@@ -35,8 +35,8 @@ notebooks: $(VENV)/test.stamp data  ## execute and refresh the committed noteboo
 	$(PY) tools/run.py notebooks $(NB)
 	$(PY) -m ruff format -q notebooks
 
-paper: data  ## make paper NB=04: the paper's settings, notebooks/paper/04.yaml
-	$(PY) tools/run.py paper $(NB)
+paper: data  ## make paper NB=04 [PARAMS="EPOCHS=3"]: the paper's settings, notebooks/paper/04.yaml
+	$(PY) tools/run.py paper $(NB) $(PARAMS)
 
 study: data  ## make study NB=04 SEEDS=5 [PARAMS="EPOCHS=3"]: results/04.csv
 	$(PY) tools/run.py study $(NB) --seeds $(or $(SEEDS),5) $(PARAMS)

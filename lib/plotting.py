@@ -189,6 +189,35 @@ def show_histograms(
     return figure
 
 
+def show_network(model, block: str = "Add", *, title: str = "") -> Figure:
+    """A U-shaped network as a row of boxes: as high as the extent, as wide as the channels.
+
+    Args:
+        model: a Keras model built for known extents.
+        block: the class of the layers whose outputs are drawn; dashes join equal extents.
+
+    Raises:
+        ValueError: no such layers, or extents left open.
+    """
+    shapes = [layer.output.shape for layer in model.layers if type(layer).__name__ == block]
+    if not shapes or None in (shapes[0][1], shapes[0][-1]):
+        raise ValueError(f"block={block!r}: the model has {shapes[:1]}, no known extents of it")
+    figure, ax = plt.subplots(figsize=(9, 2.8), dpi=DPI, layout="constrained")
+    x, before = 0.0, {}
+    for _, extent, *_, channels in shapes:
+        width, height = np.log2(channels) / 4, np.log2(extent)
+        ax.add_patch(Rectangle((x, -height / 2), width, height, fc="#4a6fa5", ec="black"))
+        ax.text(x + width / 2, -height / 2 - 0.2, f"{extent}³\n× {channels}", ha="center", va="top")
+        if extent in before:
+            ax.plot([before[extent], x], [height / 2] * 2, "k--", lw=0.8)
+        before[extent] = x + width
+        x += width + 0.9
+    tallest = np.log2(max(shape[1] for shape in shapes)) / 2
+    ax.set(xlim=(-0.3, x - 0.6), ylim=(-tallest - 1.8, tallest + 0.3), title=title)
+    ax.axis("off")
+    return figure
+
+
 def _check(volumes: Mapping, masks: Mapping, at: Mapping[int, int]) -> None:
     """One shape (X, Y, Z) for all, a colour for each mask, and planes that are there."""
     shape = next(iter(volumes.values())).shape[:3]
@@ -216,8 +245,7 @@ def _draw(ax, volume: Volume, axis: int, index: int, low, high, cmap) -> None:
         np.take(volume.data, index, axis).T, cmap, origin="lower", vmin=low, vmax=high,
         aspect=spacing[second] / spacing[first], interpolation="nearest",
     )  # fmt: skip
-    ax.set_xticks([])
-    ax.set_yticks([])
+    ax.set(xticks=[], yticks=[])
     ax.set_xlabel(f"{'xyz'[first]} →", fontsize=8, labelpad=1)
     ax.set_ylabel(f"{'xyz'[second]} →", fontsize=8, labelpad=1)
     _scale_bar(ax, volume.data.shape[first], spacing[first])
@@ -237,11 +265,10 @@ def _scale_bar(ax, extent: int, spacing: float) -> None:
     quarter = extent * spacing / 4 * (1 + 1e-9)  # 9.999999999999998 is 10
     power = 10 ** np.floor(np.log10(quarter))
     length = max(step * power for step in (1, 2, 5) if step * power <= quarter)
-    edge = {"path_effects": [withStroke(linewidth=4, foreground="black")]}
+    edge = {"path_effects": [withStroke(linewidth=3.5, foreground="black")]}
     width = length / (spacing * extent)
     bar = {"lw": 2.5, "solid_capstyle": "butt", "color": "white", "transform": ax.transAxes}
     ax.plot([0.04, 0.04 + width], [0.05, 0.05], **bar, **edge)
-    edge = {"path_effects": [withStroke(linewidth=2, foreground="black")]}
     above = {"xytext": (0, 5), "textcoords": "offset points", "xycoords": "axes fraction"}
     ax.annotate(f"{length:g} mm", (0.04, 0.05), fontsize=7, color="white", **above, **edge)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from lib import plotting
+from lib.models import resunet3d
 from lib.plotting import compare, patch_mosaic, show_histograms, show_histories, show_slices
 from lib.volumes import Volume
 
@@ -253,3 +254,18 @@ MANY = {str(i): box(4, 5, 6) for i in range(9)}
 def test_errors_name_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_a_network_is_drawn_block_by_block():
+    """Filters 1 at 32^3: widths 4 8 16 32 64 down, 16 8 4 2 up, extents halved and doubled."""
+    figure = plotting.show_network(resunet3d(1, (32, 32, 32, 1)))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    extents, widths = (32, 16, 8, 4, 2, 4, 8, 16, 32), (4, 8, 16, 32, 64, 16, 8, 4, 2)
+    assert texts == [f"{e}³\n× {w}" for e, w in zip(extents, widths, strict=True)]
+    assert len(figure.axes[0].lines) == 4
+
+
+@pytest.mark.parametrize(("block", "extent"), [("Nothing", 16), ("Add", None)])
+def test_a_network_without_known_blocks_is_refused(block, extent):
+    with pytest.raises(ValueError, match=f"block='{block}'"):
+        plotting.show_network(resunet3d(1, (extent, extent, extent, 1)), block)
