@@ -17,7 +17,7 @@ run: data  ## execute every notebook; pages, figures and index.html go to build/
 	$(PY) tools/run.py run $(NB)
 
 test: lint unit  ## style, unit tests, then every notebook compared with its stored output
-	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 -q -p no:cacheprovider notebooks
+	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=120 -q -p no:cacheprovider notebooks
 
 unit: $(VENV)/test.stamp data  ## unit tests with coverage of lib/
 	$(PY) -m pytest -q --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
@@ -53,7 +53,7 @@ data/generated/.stamp: $(VENV)/run.stamp tools/make_data.py
 
 $(VENV)/run.stamp: requirements.txt requirements-lock.txt
 	if ! "$(PYTHON)" $(FITS) 2>/dev/null; then \
-		echo "Voxelbook needs Python 3.11, 3.12 or 3.13; found: $$(python3 --version 2>&1)." \
+		echo "Voxelbook needs Python 3.11, 3.12 or 3.13; found: $$($(or $(PYTHON),python3) --version 2>&1)." \
 		"Install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
 	echo "Setting up $(VENV) with $$($(PYTHON) --version), about two minutes ..."
 	test -x $(PY) && $(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)

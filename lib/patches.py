@@ -143,7 +143,7 @@ def reconstruct_patch(
     if len(patches) == 0 or len(patches) % count:
         raise ValueError(
             f"img_arr holds {len(patches)} patches: a volume {extents} cut by size {size} and "
-            f"stride {stride or size} has {count}, so a multiple of {count} is needed"
+            f"stride={stride} has {count}, so a multiple of {count} is needed"
         )
     weights = [blending_weights(*axis, blend) for axis in zip(starts, size, extents, strict=True)]
     kind = patches.dtype if blend == "last" else np.float32

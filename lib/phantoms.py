@@ -1,13 +1,13 @@
 """Seeded synthetic data: what is not at hand is simulated, and said to be so.
 
-Every function takes a ``seed``; the same seed gives the same array.
+Every function takes a ``seed``, an int or several; the same seed gives the same array.
 """
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
 
 
-def bias_field(shape, strength: float, knots: int = 4, *, seed: int) -> np.ndarray:
+def bias_field(shape, strength: float, knots: int = 4, *, seed) -> np.ndarray:
     """A smooth field of gain, as a receive coil lays over an MRI scan.
 
     Args:
@@ -34,7 +34,7 @@ def bias_field(shape, strength: float, knots: int = 4, *, seed: int) -> np.ndarr
 
 
 def mr_scan(
-    t1: np.ndarray, *, bias: float = 0.5, contrast: float = 0.3, noise: float = 0.04, seed: int
+    t1: np.ndarray, *, bias: float = 0.5, contrast: float = 0.3, noise: float = 0.04, seed
 ) -> np.ndarray:
     """A clean T1 volume as one more scanner would show it: other contrast, bias field, noise.
 

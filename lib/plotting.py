@@ -170,7 +170,7 @@ def show_histories(
 def show_histograms(
     arrays: Mapping[str, np.ndarray], *, bins: int = 64, unit: str = "intensity"
 ) -> Figure:
-    """Histograms of the positive values side by side, on the same axes, counts logarithmic.
+    """Histograms of the positive values side by side, in the same bins, counts logarithmic.
 
     Raises:
         ValueError: nothing to show.
@@ -181,9 +181,9 @@ def show_histograms(
         1, len(arrays), figsize=(4 * len(arrays), 2.6), dpi=DPI, layout="constrained",
         sharex=True, sharey=True, squeeze=False,
     )  # fmt: skip
+    edges = np.linspace(0, max(float(np.max(a)) for a in arrays.values()), bins + 1)
     for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
-        values = np.asarray(array)
-        ax.hist(values[values > 0], bins=bins, log=True, color="#4a6fa5")
+        ax.hist(array[array > 0], bins=edges, log=True, color="#4a6fa5")
         ax.set(title=title, xlabel=unit)
     axes[0, 0].set_ylabel("voxels")
     return figure

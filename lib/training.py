@@ -14,7 +14,7 @@ class PatchDataset(keras.utils.PyDataset):
 
     A batch depends on (seed, epoch, index) alone, whatever the order, the number of workers and
     what was drawn before: a training that resumes at epoch 7 sees the batches of epoch 7.
-    Keras tells a data set neither which epoch it is nor leaves its order alone, so train with
+    Keras neither tells a data set which epoch it is nor leaves its order alone, so train with
     `train`, which does both.
 
     Args:

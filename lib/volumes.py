@@ -61,7 +61,15 @@ class Volume:
         return tuple(spacing_of(self.affine).tolist())
 
     def crop(self, where) -> "Volume":
-        """The part that up to three slices cut out, at its own place in the world."""
+        """The part that up to three slices cut out, at its own place in the world.
+
+        Raises:
+            ValueError: something else than slices with a step of 1.
+        """
+        if len(where) > 3 or any(
+            not isinstance(w, slice) or w.step not in (None, 1) for w in where
+        ):
+            raise ValueError(f"where={where}: give up to three slices with a step of 1")
         shift = np.eye(4)
         for axis, (part, extent) in enumerate(zip(where, self.data.shape, strict=False)):
             shift[axis, 3] = part.indices(extent)[0]
@@ -239,60 +247,3 @@ def _named_volumes(folder: Path) -> dict[str, Path]:
     if not found:
         raise VolumeError(f"{folder}: holds no volumes")
     return found
-
-
-def check_dataset(folder, key: str = "voxel") -> list[dict]:
-    """Read every pair of a folder once, before a training does, and report all faults together.
-
-    Returns:
-        One row a pair: name, shape, spacing (mm), type, range of the image, labelled share.
-
-    Raises:
-        VolumeError: with a line for each fault: unreadable files, NaN, pairs that differ in shape
-            or affine, images without contrast, labels that are empty.
-    """
-    rows, faults = [], []
-    for paths in read_pairs(folder):
-        pair = _load_all(paths, key, faults)
-        if len(pair) == 2:
-            faults += [f"{paths[0]}: {fault}" for fault in _pair_faults(*pair)]
-            rows.append(_pair_row(*pair))
-    if faults:
-        raise VolumeError("\n".join([f"{folder}: {len(faults)} faults", *faults]))
-    return rows
-
-
-def _load_all(paths, key: str, faults: list[str]) -> list[Volume]:
-    """The volumes that can be read; what the others lack is added to ``faults``."""
-    volumes = []
-    for path in paths:
-        try:
-            volumes.append(load_volume(path, key))
-        except VolumeError as error:
-            faults.append(str(error))
-    return volumes
-
-
-def _pair_faults(image: Volume, label: Volume) -> list[str]:
-    shapes = image.data.shape, label.data.shape
-    if shapes[0][:3] != shapes[1][:3]:
-        return [f"image {shapes[0]}, label {shapes[1]}: the extents must be equal"]
-    faults = []
-    if not np.allclose(image.affine, label.affine, atol=1e-3):
-        faults.append("image and label lie elsewhere: their affines differ")
-    if np.ptp(image.data) == 0:
-        faults.append(f"the image is {image.data.flat[0]} everywhere")
-    if not np.any(label.data > 0):
-        faults.append("the label is empty: no voxel above 0")
-    return faults
-
-
-def _pair_row(image: Volume, label: Volume) -> dict:
-    return {
-        "name": image.name,
-        "shape": image.data.shape,
-        "spacing": tuple(round(s, 4) for s in image.spacing),
-        "type": str(image.data.dtype),
-        "range": (image.data.min().item(), image.data.max().item()),
-        "labelled": round(float(np.mean(label.data > 0)), 4),
-    }

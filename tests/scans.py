@@ -11,7 +11,7 @@ import pytest
 import SimpleITK as sitk
 import tifffile
 
-from lib.volumes import VolumeError, load_volume
+from lib.volumes import Volume, VolumeError, load_volume, save_volume
 
 DATA = np.arange(24, dtype=np.int16).reshape(2, 3, 4)
 PLACE = np.diag([1.0, 2.0, 3.0, 1.0])
@@ -101,3 +101,15 @@ def refused(path, *words, **options):
         load_volume(path, **options)
     for word in (str(path), *words):
         assert word in str(caught.value)
+
+
+def put(folder, **files):
+    """Volumes by name, image/ or label/ in front; text makes a text file."""
+    for part, content in files.items():
+        for name, data in content.items():
+            path = folder / part / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(data, str):
+                path.write_text(data)
+            else:
+                save_volume(data if isinstance(data, Volume) else Volume(data, PLACE), path)

@@ -111,6 +111,13 @@ def test_tiff_refused(tmp_path, shape, options, word):
     refused(tmp_path / "a.tif", f"axes {word};", "ZYX")
 
 
+@pytest.mark.parametrize("compression", ["lzw", "zlib"])
+def test_compressed_tiff(tmp_path, compression):
+    stack = np.arange(60, dtype=np.uint16).reshape(3, 4, 5)
+    tifffile.imwrite(tmp_path / "a.tif", stack, compression=compression, photometric="minisblack")
+    np.testing.assert_array_equal(load_volume(tmp_path / "a.tif").data, stack.transpose(1, 2, 0))
+
+
 def test_tiff_of_two_images(tmp_path):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for extent in (5, 6):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import run
@@ -113,3 +113,37 @@ def test_wrong_words_end_with_one_clear_line(project, act, number, words, says):
     write(project, "07_study", SETTINGS, NUMBERS)
     with pytest.raises(SystemExit, match=says):
         getattr(run, act)(arguments(number, words))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["run", "03", "04"], "04: make run takes one notebook at most"),
+        (["study"], "say which notebook"),
+        (["study", "04", "--seeds", "0"], "--seeds 0: give 1 or more"),
+        (["study", "04", "SEED=3"], "they set SEED"),
+    ],
+)
+def test_words_that_would_be_ignored_are_refused(monkeypatch, capsys, words, says):
+    monkeypatch.setattr(sys, "argv", ["run.py", *words])
+    with pytest.raises(SystemExit):
+        run.main()
+    assert says in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_notebook_is_named_and_the_others_run(project, capsys):
+    (project / "notebooks" / "01_broken.ipynb").write_text("{")
+    write(project, "02_whole", SETTINGS)
+    assert run.run(arguments()) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert "FAILED" in lines[0] and "FAILED" not in lines[1]
+
+
+def test_a_page_shows_no_output_of_an_earlier_run(project):
+    write(project, "01_broken", SETTINGS, "1 / 0", "'after'")
+    path = project / "notebooks" / "01_broken.ipynb"
+    notebook = nbformat.read(path, 4)
+    notebook.cells[2].outputs = [new_output("stream", text="of an earlier run")]
+    nbformat.write(notebook, path)
+    run.run(arguments())
+    assert "of an earlier run" not in (project / "build" / "01_broken.html").read_text()

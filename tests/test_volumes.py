@@ -11,14 +11,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scans import DATA, PLACE, TURNED, slices
+from scans import DATA, PLACE, TURNED, put, slices
 
 from lib import volumes
 from lib.formats import FORMATS, matlab
 from lib.volumes import (
     Volume,
     VolumeError,
-    check_dataset,
     load_volume,
     read_pairs,
     save_volume,
@@ -224,18 +223,6 @@ def test_what_cannot_be_saved(tmp_path, name, data, word):
     assert list(tmp_path.iterdir()) == []
 
 
-def put(folder, **files):
-    """Volumes by name, image/ or label/ in front; text makes a text file."""
-    for part, content in files.items():
-        for name, data in content.items():
-            path = folder / part / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if isinstance(data, str):
-                path.write_text(data)
-            else:
-                save_volume(data if isinstance(data, Volume) else Volume(data, PLACE), path)
-
-
 def test_pairs(tmp_path):
     image = {"z10.nii.gz": DATA, "z9.mat": DATA, "z9.json": "{}", ".hidden": "", "s.nhdr": DATA}
     put(tmp_path, image=image, label={"z9.npy": DATA, "z10.tif": DATA, "s.zarr": DATA})
@@ -264,30 +251,6 @@ def test_pairs_refused(tmp_path, image, label, words):
     assert all(word in str(caught.value) for word in (str(tmp_path), *words))
 
 
-def test_check_dataset(tmp_path):
-    label = (DATA > 17).astype(np.uint8)  # 6 of 24
-    put(tmp_path, image={"a.nii": DATA - 4}, label={"a.mat": label})
-    [row] = check_dataset(tmp_path)
-    assert row == {"name": "a.nii", "shape": (2, 3, 4), "spacing": (1, 2, 3), "type": "int16",
-                   "range": (-4, 19), "labelled": 0.25}  # fmt: skip
-
-
-def test_check_dataset_reports_all_faults(tmp_path):
-    nan = np.full((2, 3, 4), np.nan)
-    image = {"a.nii": DATA, "b.nii": DATA, "c.nii": 0 * DATA + 7, "d.nii": nan, "e.nii": DATA}
-    label = {"a.nii": DATA[:, :, :3], "b.nii": Volume(DATA, TURNED), "c.nii": 0 * DATA}
-    put(tmp_path, image=image, label={**label, "d.nii": "text", "e.nii": DATA})
-    with pytest.raises(VolumeError) as caught:
-        check_dataset(tmp_path)
-    first, *faults = str(caught.value).splitlines()
-    assert first == f"{tmp_path}: 6 faults" and len(faults) == 6
-    expected = [("image/a.nii", "(2, 3, 4), label (2, 3, 3)"), ("image/b.nii", "affines differ"),
-                ("image/c.nii", "is 7 everywhere"), ("image/c.nii", "label is empty"),
-                ("image/d.nii", "24 NaN"), ("label/d.nii", "cannot be read")]  # fmt: skip
-    for fault, (path, word) in zip(faults, expected, strict=True):
-        assert str(tmp_path / path) in fault and word in fault
-
-
 def test_a_crop_keeps_its_place():
     affine = np.array([[0, -2, 0, 5], [1, 0, 0, -7], [0, 0, 3, 11], [0, 0, 0, 1.0]])
     whole = Volume(np.arange(60).reshape(3, 4, 5), affine)
@@ -295,3 +258,9 @@ def test_a_crop_keeps_its_place():
     np.testing.assert_array_equal(part.data, np.arange(60).reshape(3, 4, 5)[1:, 2:])
     np.testing.assert_allclose(part.affine @ [0, 0, 0, 1], [-2 * 2 + 5, 1 - 7, 11, 1])
     assert part.spacing == whole.spacing
+
+
+@pytest.mark.parametrize("where", [np.s_[:, :, ::2], np.s_[0, :, :], (slice(None),) * 4])
+def test_a_crop_takes_up_to_three_whole_slices(where):
+    with pytest.raises(ValueError, match=r"where=.*three slices"):
+        Volume.with_spacing(np.zeros((2, 3, 4)), 1).crop(where)

@@ -21,16 +21,18 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import yaml
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
+from nbformat.v4 import new_notebook
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS, BUILD = ROOT / "notebooks", ROOT / "build"
+COLOURED = 0.1  # a picture with more coloured pixels than that is no gray one
 
 
 def main() -> int:
@@ -116,26 +118,35 @@ def execute(path: Path, parameters: dict | None = None):
     in the notebook.
     """
     print(f"{path.stem:24}", end=" ", flush=True)
+    BUILD.mkdir(exist_ok=True)  # where notebooks leave their numbers
+    began, fault, notebook = time.monotonic(), "", new_notebook()
+    try:
+        notebook = _read(path, parameters)
+        where = {"metadata": {"path": NOTEBOOKS}}
+        client = NotebookClient(notebook, timeout=None, kernel_name="python3", resources=where)
+        client.execute(stderr=subprocess.DEVNULL)
+    except Exception as error:  # a failing cell, a dead kernel, a file that is no notebook
+        fault = _fault(notebook, error)
+    seconds = time.monotonic() - began
+    print(f"{seconds:6.1f} s" + (f"  FAILED: {fault}" if fault else ""), flush=True)
+    _tidy(notebook)
+    return notebook, seconds, fault
+
+
+def _read(path: Path, parameters: dict | None):
+    """The notebook with its settings, without outputs of an earlier run."""
     if parameters:
         notebook = load_notebook_node(str(path))
         _check_names(notebook, parameters, path)
-        notebook = parameterize_notebook(notebook, parameters)
+        notebook = parameterize_notebook(
+            notebook, parameters, kernel_name="python3", language="python"
+        )
     else:
         notebook = nbformat.read(path, as_version=4)
-    client = NotebookClient(
-        notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": NOTEBOOKS}}
-    )
-    began, fault = time.monotonic(), ""
-    try:
-        client.execute(stderr=subprocess.DEVNULL)
-    except (CellExecutionError, DeadKernelError) as error:
-        fault = _fault(notebook, error)
-    seconds = time.monotonic() - began
-    print(
-        f"{seconds:6.1f} s" if not fault else f"FAILED after {seconds:.1f} s: {fault}", flush=True
-    )
-    _tidy(notebook)
-    return notebook, seconds, fault
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
 
 
 def _fault(notebook, error) -> str:
@@ -145,7 +156,7 @@ def _fault(notebook, error) -> str:
             if output.output_type == "error":
                 return f"cell {number}: {output.ename}: {output.evalue}"
     last = max((n for n, c in enumerate(notebook.cells) if c.get("execution_count")), default=0)
-    return f"after cell {last}: {type(error).__name__}: {error}"
+    return f"after cell {last}: {type(error).__name__}: {error}" if notebook.cells else str(error)
 
 
 def _check_names(notebook, parameters: dict, path: Path) -> None:
@@ -173,8 +184,10 @@ def _tidy(notebook) -> None:
 
 
 def _smaller(png: str) -> str:
-    """The picture in 256 colours: half the bytes, and no eye sees it in gray slices."""
+    """A gray picture in 256 colours: half the bytes, and no eye sees it; others as they are."""
     picture = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
+    if np.ptp(np.asarray(picture)[::4, ::4], axis=-1).astype(bool).mean() > COLOURED:
+        return png
     packed = io.BytesIO()
     picture.quantize(256, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
     return base64.b64encode(packed.getvalue()).decode()
@@ -264,6 +277,12 @@ def _arguments():
     args = parser.parse_intermixed_args()
     if args.act in ("paper", "study") and not args.number:
         parser.error(f"say which notebook: make {args.act} NB=04")
+    if args.act in ("run", "notebooks") and args.parameters:
+        parser.error(f"{' '.join(args.parameters)}: make {args.act} takes one notebook at most")
+    if args.seeds < 1 or (
+        args.act == "study" and any(p.startswith("SEED=") for p in args.parameters)
+    ):
+        parser.error(f"--seeds {args.seeds}: give 1 or more; they set SEED, so do not give it")
     return args
 
 
