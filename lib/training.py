@@ -22,8 +22,7 @@ class PatchDataset(keras.utils.PyDataset):
         batch_size: patches a batch.
         batches: batches an epoch.
         seed: chooses the patches.
-        fixed: every epoch gives the batches of epoch 0, for validation.
-        workers: threads that draw ahead.
+            workers: threads that draw ahead.
 
     Raises:
         ValueError: a size below 1.
@@ -36,7 +35,6 @@ class PatchDataset(keras.utils.PyDataset):
         batches: int,
         *,
         seed: int = 0,
-        fixed: bool = False,
         workers: int = 1,
     ):
         for name, value in (("batch_size", batch_size), ("batches", batches)):
@@ -44,15 +42,15 @@ class PatchDataset(keras.utils.PyDataset):
                 raise ValueError(f"{name}={value}: give 1 or more")
         super().__init__(workers=workers)
         self.sampler, self.batch_size, self.batches = sampler, batch_size, batches
-        self.seed, self.fixed, self.epoch = seed, fixed, 0
+        self.seed, self.epoch = seed, 0
 
     def __len__(self) -> int:
         return self.batches
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Batch ``index`` of the current epoch: (N, x, y, z, C) images and labels, float32."""
-        epoch = 0 if self.fixed else self.epoch
-        return self.sampler.draw(np.random.default_rng((self.seed, epoch, index)), self.batch_size)
+        rng = np.random.default_rng((self.seed, self.epoch, index))
+        return self.sampler.draw(rng, self.batch_size)
 
 
 def train(
@@ -72,7 +70,7 @@ def train(
         model: compiled.
         dataset: see `PatchDataset`.
         epochs: up to which, counted from 0.
-        validation: made with ``fixed=True``, so that the epochs compare.
+        validation: another one; its epoch stays 0, so every epoch is judged by the same patches.
         folder: where to leave ``history.csv``, the weights of the lowest (validation) loss as
             ``best.weights.h5``, and logs for TensorBoard. None: nothing is written.
         callbacks: more of Keras's.
