@@ -183,7 +183,7 @@ def show_histograms(
     )  # fmt: skip
     edges = np.linspace(0, max(float(np.max(a)) for a in arrays.values()), bins + 1)
     for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
-        ax.hist(array[array > 0], bins=edges, log=True, color="#4a6fa5")
+        ax.hist(np.extract(np.greater(array, 0), array), bins=edges, log=True, color="#4a6fa5")
         ax.set(title=title, xlabel=unit)
     axes[0, 0].set_ylabel("voxels")
     return figure

@@ -185,7 +185,7 @@ def _guard(path: Path, new: Path) -> None:
         kind = "folder" if path.is_dir() else "file"
         raise VolumeError(f"a {kind} of this name is there; remove it, or choose another name")
     old, new = path.with_suffix(".json"), new.with_suffix(".json")
-    if not (new.exists() and old.exists()) or old.read_text() == new.read_text():
+    if not (new.exists() and old.exists()) or old.read_bytes() == new.read_bytes():
         return
     same = [p for p in path.parent.iterdir() if p.name.startswith(f"{path.stem}.")]
     others = sorted(p.name for p in same if p not in (old, path))

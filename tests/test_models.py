@@ -91,15 +91,17 @@ np.save(folder + "/answer.npy", answer)
 def test_every_backend_gives_the_same_output_from_the_same_weights(backend, tmp_path):
     pytest.importorskip(backend)
     rng = np.random.default_rng(0)
+    keras.utils.set_random_seed(0)
     model = resunet3d(2, (16, 32, 16, 1), 2, "sigmoid")
-    model.set_weights([w + rng.uniform(0, 0.1, w.shape) for w in model.get_weights()])
+    model.set_weights([w + rng.uniform(-0.05, 0.05, w.shape) for w in model.get_weights()])
     batch = rng.normal(size=(2, 16, 32, 16, 1)).astype(np.float32)
     model.save_weights(tmp_path / "model.weights.h5")
     np.save(tmp_path / "batch.npy", batch)
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": str(ROOT)}
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
     subprocess.run(
         [sys.executable, "-c", ELSEWHERE, str(tmp_path)], env=environment, check=True, cwd=ROOT
     )
     here, there = np.asarray(model(batch, training=False)), np.load(tmp_path / "answer.npy")
-    assert np.ptp(here) > 0.01
+    assert np.ptp(here) > 0.1  # not saturated
     np.testing.assert_allclose(there, here, atol=1e-4)

@@ -254,7 +254,7 @@ CUBE = np.zeros((8, 8, 8))
         (lambda: reconstruct_patch(CUBE, 8), r"img_arr has shape \(8, 8, 8\)"),
         (lambda: reconstruct_patch(np.zeros((7, 4, 4, 4)), 8), "holds 7 patches.*a multiple of 8"),
         (lambda: reconstruct_patch(np.zeros((0, 4, 4, 4)), 8), "holds 0 patches"),
-        (lambda: reconstruct_patch(np.zeros((8, 4, 4, 4)), 8, 3), "stride 3 has 27"),
+        (lambda: reconstruct_patch(np.zeros((8, 4, 4, 4)), 8, 3), "stride=3 has 27"),
         (lambda: reconstruct_patch(np.zeros((8, 4, 4, 4)), 8, size=5), r"size=\(5, 5, 5\)"),
         (lambda: reconstruct_patch(np.zeros((8, 4, 4, 4)), 8, 5), "stride=5"),
         (lambda: reconstruct_patch(np.zeros((8, 4, 4, 4)), 3), "size=4 on an axis of 3"),

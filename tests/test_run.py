@@ -51,7 +51,7 @@ def test_a_failing_notebook_is_named_and_the_others_run(project, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("01_broken") and "cell 2: ZeroDivisionError: division by" in lines[0]
     assert lines[1].startswith("02_whole") and lines[1].endswith(" s")
-    index = (project / "build" / "index.html").read_text()
+    index = (project / "build" / "index.html").read_text("utf-8")
     assert "ZeroDivisionError" in index and "figures/02_whole_1.png" in index
     assert (project / "build" / "figures" / "02_whole_1.png").read_bytes()[1:4] == b"PNG"
     assert (project / "build" / "01_broken.html").exists()
@@ -146,4 +146,4 @@ def test_a_page_shows_no_output_of_an_earlier_run(project):
     notebook.cells[2].outputs = [new_output("stream", text="of an earlier run")]
     nbformat.write(notebook, path)
     run.run(arguments())
-    assert "of an earlier run" not in (project / "build" / "01_broken.html").read_text()
+    assert "of an earlier run" not in (project / "build" / "01_broken.html").read_text("utf-8")

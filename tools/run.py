@@ -73,7 +73,7 @@ def paper(args) -> int:
     settings = NOTEBOOKS / "paper" / f"{path.stem[:2]}.yaml"
     if not settings.exists():
         sys.exit(f"{settings.relative_to(ROOT)} is not there: this notebook has no paper settings")
-    values = {**yaml.safe_load(settings.read_text()), **_parameters(args.parameters)}
+    values = {**yaml.safe_load(settings.read_text("utf-8")), **_parameters(args.parameters)}
     notebook, _, fault = execute(path, values)
     _write_page(notebook, BUILD / "paper", path.stem)
     return 1 if fault else 0
@@ -91,7 +91,9 @@ def study(args) -> int:
         if fault or not numbers.exists():
             print(f"seed {seed}: {fault or f'left no {numbers.relative_to(ROOT)}'}")
             return 1
-        rows.append({"seed": seed, **json.loads(numbers.read_text()), "seconds": round(seconds)})
+        rows.append(
+            {"seed": seed, **json.loads(numbers.read_text("utf-8")), "seconds": round(seconds)}
+        )
     words = shlex.join(f"{name}={value}" for name, value in extra.items())
     command = f"make study NB={path.stem[:2]} SEEDS={args.seeds}"
     command += f" PARAMS={shlex.quote(words)}" if words else ""
@@ -248,7 +250,7 @@ def _write_index(pages) -> None:
 def _write_table(path: Path, rows: list[dict], command: str) -> None:
     path.parent.mkdir(exist_ok=True)
     fresh = path.with_suffix(".new")
-    with open(fresh, "w", newline="") as file:
+    with open(fresh, "w", newline="", encoding="utf-8") as file:
         file.write(f"# {command}\n")
         table = csv.DictWriter(file, rows[0], lineterminator="\n")
         table.writeheader()

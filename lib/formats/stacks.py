@@ -115,7 +115,7 @@ def read_beside(path: Path) -> np.ndarray | None:
     if not beside.exists():
         return None
     try:
-        content = json.loads(beside.read_text())
+        content = json.loads(beside.read_text("utf-8"))
         return affine_from(content.get("spacing"), content.get("affine"))
     except Exception as error:
         raise VolumeError(f"{beside.name} beside it gives no place: {error}") from error
@@ -124,4 +124,4 @@ def read_beside(path: Path) -> np.ndarray | None:
 def write_beside(path: Path, affine: np.ndarray) -> None:
     spacing = spacing_of(affine).tolist()
     content = {"spacing": spacing, "affine": affine.tolist()}
-    path.with_suffix(".json").write_text(json.dumps(content))
+    path.with_suffix(".json").write_text(json.dumps(content), "utf-8")
