@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
-from lib.metrics import best_band, dice, iou, mean_score, psnr, rmse, seam_score, ssim
+from lib.metrics import (
+    best_band,
+    border_ratio,
+    correlation,
+    dice,
+    iou,
+    mean_score,
+    psnr,
+    rmse,
+    seam_score,
+    ssim,
+)
 
 
 def mask(*voxels, shape=(2, 1, 3)):
@@ -83,6 +94,41 @@ def test_ssim_is_that_of_scikit_image(data_range):
     assert ssim(truth, truth) == pytest.approx(1)
 
 
+def test_correlation_by_hand():
+    # deviations (-1, 0, 1) and (-1, 1, 0): 1 / (sqrt 2 sqrt 2)
+    assert correlation([1, 2, 3], [10, 14, 12]) == pytest.approx(0.5)
+
+
+def test_correlation_is_that_of_numpy_whatever_the_units():
+    truth, noise = np.random.default_rng(0).random((2, 5, 6, 7)).astype(np.float32)
+    prediction = truth + noise
+    expected = np.corrcoef(truth.ravel(), prediction.ravel())[0, 1]
+    assert 0.5 < expected < 0.9
+    assert correlation(truth, 1e5 + 3 * prediction.astype(float)) == pytest.approx(expected)
+    assert correlation(truth, -prediction) == pytest.approx(-expected)
+
+
+def test_correlation_with_a_constant_prediction_is_0():
+    assert correlation([1, 2, 4], [7, 7, 7]) == 0
+
+
+@pytest.mark.parametrize("border, interior, ratio", [(6, 2, 3), (1, 4, 0.25), (0, 1, 0), (0, 0, 1)])
+def test_border_ratio_in_closed_form(border, interior, ratio):
+    prediction = np.full((20, 18, 19), border, np.uint8)
+    prediction[8:12, 8:10, 8:11] = interior
+    assert border_ratio(np.zeros(prediction.shape), prediction) == ratio
+
+
+def test_border_ratio_counts_every_side_once():
+    truth = np.zeros((6, 5, 4))
+    for corner in [(0, 2, 2), (5, 2, 2), (2, 0, 2), (2, 4, 2), (2, 2, 0), (2, 2, 3)]:
+        truth[corner] = 2
+    error = np.zeros(truth.shape)
+    error[1, 1, 1] = 1  # one of 4 x 3 x 2 = 24 interior voxels; 6 of 120 - 24 = 96 outside
+    assert border_ratio(truth, error, width=1) == pytest.approx(np.sqrt((6 * 4 / 96) / (1 / 24)))
+    assert border_ratio(truth, 0 * truth, width=1) == np.inf
+
+
 def test_best_band_tries_every_pair():
     rng = np.random.default_rng(0)
     scans = [rng.random((4, 5, 6)), rng.random((3, 3, 3))]
@@ -146,6 +192,12 @@ def test_seam_score_takes_integers():
         (lambda: rmse([1, 2], [1]), r"truth has shape \(2,\), prediction \(1,\)"),
         (lambda: psnr([1, 2], [[1, 2]]), "truth has shape"),
         (lambda: psnr([1, 1], [1, 2]), "truth is constant"),
+        (lambda: correlation([1, 1], [1, 2]), "truth is constant"),
+        (lambda: correlation([1, 2], [1]), "truth has shape"),
+        (lambda: border_ratio(np.eye(9), np.eye(9), 1), r"width=1 in a volume \(9, 9\)"),
+        (lambda: border_ratio(np.ones((9, 9, 6)), np.ones((9, 9, 6)), 3), "width=3 in a volume"),
+        (lambda: border_ratio(np.ones((9, 9, 6)), np.ones((9, 9, 6)), 0), "width=0 in a volume"),
+        (lambda: border_ratio(np.ones((9, 9, 6)), np.ones((9, 9, 7))), "truth has shape"),
         (lambda: ssim(np.ones((7, 7, 7)), np.ones((7, 7, 7))), "truth is constant"),
         (lambda: ssim(np.eye(9), np.eye(9)), r"truth has shape \(9, 9\)"),
         (lambda: ssim(np.ones((9, 9, 6)), np.ones((9, 9, 6))), r"\(9, 9, 6\): SSIM needs"),
