@@ -1,20 +1,28 @@
-"""Classical deconvolution: point spread functions (PSF), Richardson-Lucy, blind and plain, Wiener,
-the sharpen filter.
+"""Classical deconvolution: point spread functions (PSF), Richardson-Lucy, Wiener, sharpen filter.
 
-A volume is (X, Y, Z) in any unit of intensity, with its sensor's offset given as ``background``.
-A PSF is (a, b, c), any extents, odd or even, even larger than the volume; its centre is the voxel
-``size // 2`` of each axis and its sum does not matter. float64 stays, every other type is worked
-on in float32. Transforms run on one thread; ``scipy.fft.set_workers`` gives them more.
+A volume is (X, Y, Z) in any unit of intensity. A PSF is (a, b, c), any extents, odd or even, even
+larger than the volume; its centre is the voxel ``size // 2`` of each axis, its sum does not
+matter. float64 stays, every other type is worked on in float32. Transforms run on one thread:
+``with scipy.fft.set_workers(n)`` gives them more.
 """
 
 import numpy as np
-from scipy import fft
-from tqdm.auto import tqdm
+from scipy import ndimage, optimize
+from skimage import restoration
+from tqdm import tqdm
 
+from lib.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit_psf
 from lib.patches import per_axis
 
-# A voxel of the scene that sends less than this share of its light into the window is not updated.
-UNSEEN = 1e-3
+ROUNDS = 20  # of the robust plane: on noise alone each leaves a third of the error
+# Until nothing gets better, or long enough; "maxcor": more memory of the curvature than the usual
+# 10, since the truths hold little of the high frequencies.
+SOLVER = {
+    "method": "L-BFGS-B",
+    "jac": True,
+    "bounds": optimize.Bounds(0, np.inf),
+    "options": {"maxiter": 1000, "maxfun": 2000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9},
+}
 
 
 def gaussian_psf(sigma, size=None) -> np.ndarray:
@@ -34,7 +42,7 @@ def gaussian_psf(sigma, size=None) -> np.ndarray:
     sigma = per_axis(sigma, "sigma", float)
     if min(sigma) <= 0:
         raise ValueError(f"sigma={sigma}: give more than 0 voxels on each axis")
-    size = per_axis([2 * int(4 * s + 0.5) + 1 for s in sigma] if size is None else size, "size")
+    size = [2 * int(4 * s + 0.5) + 1 for s in sigma] if size is None else per_axis(size, "size")
     if min(size) < 1:
         raise ValueError(f"size={size}: give 1 voxel or more on each axis")
     offsets = (np.arange(n) - n // 2 for n in size)
@@ -52,8 +60,8 @@ def richardson_lucy(
     (W. H. Richardson, 1972; L. B. Lucy, 1974). The image is a window cut out of a larger scene:
     the scene goes on around it for as far as the PSF reaches, and Hᵀ1, the share of a voxel's
     light that falls into the window, takes the place of 1 (M. Bertero, P. Boccacci, 2005). So
-    the border neither darkens nor rings, and a constant volume stays constant. Noise grows with
-    ``iterations``: some 10 to 50 are usual.
+    the border neither darkens nor rings, and a constant volume stays constant. Noise grows
+    with ``iterations``; some 10 to 50 are usual, several times that above a high background.
 
     Args:
         volume: (X, Y, Z), values >= 0.
@@ -71,113 +79,221 @@ def richardson_lucy(
             is zero; a background of another shape; iterations below 1.
     """
     volume, background = _image(volume, background)
-    blur = _Blur(_psf(psf, volume.dtype), volume.shape)
-    scene, weight = _flat(volume, background, blur), blur.weight()
-    for _ in tqdm(range(_count(iterations, "iterations")), disable=not progress):
-        _update(scene, volume, background, blur, weight)
-    return blur.window(scene).copy()
+    blur, scene = _start(volume, background, unit_psf(psf, volume.dtype))
+    weight = blur.weight()
+    for _ in tqdm(range(_steps(iterations, "iterations")), disable=not progress):
+        _improve(scene, volume, background, blur, weight)
+    return scene[blur.inside].copy()
 
 
-class _Blur:
-    """Blur by a PSF, from a scene to the window that the image shows, and its transpose.
+def blind_richardson_lucy(
+    volume: np.ndarray, iterations: int, *, psf, steps: int = 10, background=0, progress=False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Richardson-Lucy for scene and PSF in turn (D. A. Fish et al., 1995).
 
-    The scene lives on a grid in which the window sits at the origin; what lies before it is
-    wrapped to the far end. With N + K - 1 or more voxels on each axis the circular convolution
-    is the linear one within the window.
+    Args:
+        volume, background, progress: as in `richardson_lucy`.
+        iterations: how often scene and PSF are improved, one after the other.
+        psf: (a, b, c) to start from, a Gaussian wider than is expected: a narrow one hardly
+            widens. What is 0 in it stays 0; the result has its extents.
+        steps: Richardson-Lucy steps for each of the two, each time.
+
+    Returns:
+        (scene (X, Y, Z) as from `richardson_lucy`, PSF (a, b, c) with sum 1), shifted against
+        one another so that the PSF's centre of mass lies within half a voxel of ``size // 2``.
+
+    Raises:
+        ValueError: as `richardson_lucy`, or steps below 1.
     """
-
-    def __init__(self, psf, shape):
-        self.shape = shape
-        extents = (n + k - 1 for n, k in zip(shape, psf.shape, strict=True))
-        self.grid = tuple(fft.next_fast_len(extent, real=True) for extent in extents)
-        self.transfer = _transfer(psf, self.grid)
-
-    def __call__(self, scene):
-        """grid -> window"""
-        return self.window(self._filter(scene, self.transfer))
-
-    def transpose(self, image):
-        """window -> grid"""
-        return self._filter(image, self.transfer.conj())
-
-    def weight(self):
-        """Hᵀ1, on the grid; infinite where the window sees next to nothing."""
-        weight = self.transpose(np.ones(self.shape, self.transfer.real.dtype))
-        weight[weight < UNSEEN] = np.inf
-        return weight
-
-    def window(self, scene):
-        return scene[tuple(slice(n) for n in self.shape)]
-
-    def _filter(self, array, transfer):
-        spectrum = fft.rfftn(array, self.grid)
-        spectrum *= transfer
-        return fft.irfftn(spectrum, self.grid, overwrite_x=True)
+    volume, background = _image(volume, background)
+    psf, steps = unit_psf(psf, volume.dtype), _steps(steps, "steps")
+    blur, scene = _start(volume, background, psf)
+    spread = on_grid(psf, blur.grid)
+    for _ in tqdm(range(_steps(iterations, "iterations")), disable=not progress):
+        for one, other in ((scene, spread), (spread, scene)):
+            blur = Blur(other, volume.shape)
+            weight = blur.weight()
+            for _ in range(steps):
+                _improve(one, volume, background, blur, weight)
+        scene *= spread.sum()
+        spread /= spread.sum()
+    improved = off_grid(spread, psf.shape)
+    shift = np.round(ndimage.center_of_mass(improved)).astype(int) - np.array(psf.shape) // 2
+    psf = off_grid(np.roll(spread, -shift, (0, 1, 2)), psf.shape)
+    return np.roll(scene, shift, (0, 1, 2))[blur.inside], unit_psf(psf, volume.dtype)
 
 
-def _transfer(psf, grid):
-    """The PSF's transform on a grid, its centre, size // 2, moved to the origin."""
-    padded = np.zeros(grid, psf.dtype)
-    padded[tuple(slice(k) for k in psf.shape)] = psf
-    return fft.rfftn(np.roll(padded, [-(k // 2) for k in psf.shape], axis=(0, 1, 2)))
+def wiener(volume: np.ndarray, psf: np.ndarray, balance: float) -> np.ndarray:
+    """Wiener-Hunt deconvolution, `skimage.restoration.wiener`, without its leak and its clip.
+
+    In Fourier space, H* / (|H|² + balance |D|²) times the volume, D the Laplacian (F. Orieux et
+    al., 2010). There the volume is periodic, so that opposite borders would leak into one
+    another: it is mirrored first by half the PSF's extents, and cut out again afterwards.
+
+    Args:
+        volume: (X, Y, Z), any finite values.
+        psf: as in `richardson_lucy`.
+        balance: how much smoothness counts, above 0; 0.001 to 1 are usual.
+
+    Returns:
+        (X, Y, Z) in units of ``volume``; may be negative.
+
+    Raises:
+        ValueError: arrays as in `richardson_lucy`, or a balance not above 0.
+    """
+    volume = real_array(volume, "volume")
+    psf = unit_psf(psf, volume.dtype)
+    if not 0 < balance < np.inf:
+        raise ValueError(f"balance={balance}: give more than 0")
+    before = [(k + 1) // 2 for k in psf.shape]
+    mirrored = np.pad(volume, [(k, k) for k in before], "symmetric")
+    result = restoration.wiener(mirrored, psf, balance, clip=False)
+    return result[tuple(slice(k, k + n) for k, n in zip(before, volume.shape, strict=True))]
 
 
-def _flat(volume, background, blur):
-    """The start: everywhere the mean of what is brighter than the background."""
+def sharpen(volume: np.ndarray, sigma, amount: float) -> np.ndarray:
+    """Unsharp masking: volume + amount · (volume - the volume blurred by a Gaussian).
+
+    Args:
+        volume: (X, Y, Z), any finite values.
+        sigma: standard deviation of the Gaussian in voxels, one number or one for each axis.
+        amount: 0 changes nothing; below 0 blurs.
+
+    Returns:
+        (X, Y, Z) in units of ``volume``, not clipped: edges overshoot.
+
+    Raises:
+        ValueError: no finite 3D array, a negative sigma, or an amount that is not finite.
+    """
+    volume, sigma = real_array(volume, "volume"), per_axis(sigma, "sigma", float)
+    if min(sigma) < 0 or not np.isfinite(amount):
+        raise ValueError(f"sigma={sigma}, amount={amount}: give 0 or more, and a finite number")
+    return volume + amount * (volume - ndimage.gaussian_filter(volume, sigma))
+
+
+def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
+    """The PSF that turns truths into volumes: least squares over its voxels, none negative.
+
+    Each volume may lie on a plane of its own, a constant plus a glow that rises linearly; it is
+    fitted along and left out of the result. Only voxels whose whole neighbourhood, the PSF's
+    extents, lies within the truth are compared: nothing is assumed of what lies outside. Solved
+    by L-BFGS-B (R. H. Byrd et al., 1995), its convolutions in Fourier space.
+
+    Args:
+        volumes, truths: sequences of (X, Y, Z), pairs of one shape; one gain for all pairs.
+        size: the PSF's extents in voxels, one number or one for each axis.
+        penalty: on the sum of squares of the PSF's voxels, relative to what the truths weigh; the
+            more, the less noise in the PSF and the smaller its sum. 0: none.
+
+    Returns:
+        (a, b, c) float64, centre at ``size // 2``; its sum is the gain from truth to volume.
+
+    Raises:
+        ValueError: no pair, pairs of two shapes, a size below 1 or above the shape, volumes or
+            truths all of one value, a penalty below 0.
+    """
+    size = per_axis(size, "size")
+    pairs = [
+        (real_array(v, "volumes"), real_array(t, "truths"))
+        for v, t in zip(volumes, truths, strict=True)
+    ]
+    spans = [
+        np.sqrt(sum(np.var(a) * a.size for a in arrays)) for arrays in zip(*pairs, strict=True)
+    ]
+    if not pairs or min(spans) == 0 or not penalty >= 0:
+        raise ValueError(
+            f"{len(pairs)} pairs, volumes and truths of spans {spans}, penalty={penalty}: give a "
+            "pair or more, not all of one value, and 0 or more"
+        )
+    light, energy = spans  # divided by these, the solver meets numbers near 1
+    pairs = [_pair(v / light, t / energy, size) for v, t in pairs]
+    start = np.full(np.prod(size), 1 / np.prod(size))
+    solved = optimize.minimize(_misfit, start, (pairs, size, penalty), **SOLVER)
+    return light / energy * solved.x.reshape(size)
+
+
+def linear_background(volume: np.ndarray) -> np.ndarray:
+    """The plane that most voxels lie on: an offset and a glow that rises linearly, for dark scenes.
+
+    What exceeds the plane by more than the usual deviation, 1.48 times the median one (P. J.
+    Huber, 1964), counts as that much only, so bright objects hardly lift it.
+
+    Args:
+        volume: (X, Y, Z), values >= 0, objects on fewer than half of the voxels.
+
+    Returns:
+        (X, Y, Z), not below 0: a ``background`` for `richardson_lucy`.
+
+    Raises:
+        ValueError: as `richardson_lucy` for ``volume``.
+    """
+    volume = real_array(volume, "volume", 0)
+    fitted = np.full_like(volume, np.median(volume))
+    for _ in range(ROUNDS):
+        residual = volume - fitted
+        usual = 1.48 * np.median(np.abs(residual))
+        fitted += plane(np.clip(residual, -usual, usual))
+    return np.maximum(fitted, 0)
+
+
+def _pair(volume, truth, size) -> tuple:
+    """The blur by a truth, on the voxels whose neighbourhood lies in it, and the image there."""
+    fits = all(1 <= k <= n for k, n in zip(size, truth.shape, strict=True))
+    if volume.shape != truth.shape or not fits:
+        raise ValueError(
+            f"volumes hold {volume.shape}, truths {truth.shape}, size={size}: give pairs of one "
+            "shape, and a size from 1 up to it"
+        )
+    before = [(k - 1) // 2 for k in size]
+    valid = [n - k + 1 for n, k in zip(truth.shape, size, strict=True)]
+    image = volume[tuple(slice(b, b + n) for b, n in zip(before, valid, strict=True))]
+    scene = np.zeros(fast_grid(truth.shape))
+    scene[tuple(slice(n) for n in truth.shape)] = truth
+    return Blur(np.roll(scene, [-b for b in before], (0, 1, 2)), valid), image - plane(image)
+
+
+def _misfit(taps, pairs, size, penalty) -> tuple:
+    """Half the squared misfit of a PSF to all pairs and its penalty; its gradient."""
+    value, gradient = penalty / 2 * np.sum(taps**2), penalty * taps
+    for blur, image in pairs:
+        residual = blur(on_grid(taps.reshape(size), blur.grid)) - image
+        residual -= plane(residual)
+        value += np.sum(residual**2) / 2
+        gradient += off_grid(blur.transpose(residual), size).ravel()
+    return value, gradient
+
+
+def _image(volume, background) -> tuple:
+    """The volume and its background, a number or an array, in one type."""
+    volume = real_array(volume, "volume", 0)
+    if np.ndim(background) and np.shape(background) != volume.shape:
+        raise ValueError(
+            f"background has shape {np.shape(background)}: give a number or {volume.shape}"
+        )
+    background = real_array(np.atleast_3d(background), "background", 0)
+    return volume, background.astype(volume.dtype, copy=False)
+
+
+def _start(volume, background, psf) -> tuple:
+    """The blur, and a flat scene: everywhere the mean of what is brighter than the background."""
+    grid = fast_grid(np.add(volume.shape, psf.shape) - 1)
     mean = np.maximum(volume - background, 0).mean()
-    return np.full(blur.grid, mean, volume.dtype)
+    return Blur(on_grid(psf, grid), volume.shape), np.full(grid, mean, volume.dtype)
 
 
-def _update(scene, volume, background, blur, weight) -> None:
-    """One Richardson-Lucy step, in place."""
-    change = blur.transpose(_ratio(volume, blur(scene) + background))
+def _improve(scene, volume, background, blur, weight) -> None:
+    """One Richardson-Lucy step, in place. What the window cannot see stays as it is."""
+    kind = np.finfo(volume.dtype)
+    model = blur(scene) + background
+    np.maximum(model, max(kind.eps * volume.max(), kind.tiny), out=model)  # rounding error at least
+    change = blur.transpose(np.divide(volume, model, out=model))
     change /= weight
-    np.maximum(change, 0, out=change)
+    np.maximum(change, 0, out=change)  # again the rounding
     change[np.isinf(weight)] = 1
     scene *= change
 
 
-def _ratio(volume, model):
-    """volume / model; below the rounding error of the transforms a model counts as that."""
-    kind = np.finfo(volume.dtype)
-    return volume / np.maximum(model, max(kind.eps * volume.max(), kind.tiny))
-
-
-def _array(value, name: str, least: float = -np.inf) -> np.ndarray:
-    """3D, floating, finite, >= least."""
-    array = np.asarray(value)
-    if array.ndim != 3 or not array.size or array.dtype.kind not in "buif":
-        raise ValueError(
-            f"{name} is {array.dtype} {array.shape}: needed are real numbers (X, Y, Z)"
-        )
-    array = array.astype(np.float64 if array.dtype == np.float64 else np.float32)
-    for worst in (array.min(), array.max()):  # both are NaN if one value is
-        if not (np.isfinite(worst) and worst >= least):
-            rule = "finite values" if least == -np.inf else f"finite values, {least:g} or more"
-            raise ValueError(f"{name} holds {worst:g}: give {rule}")
-    return array
-
-
-def _image(volume, background):
-    """The volume and its background, a number or an array, in one type."""
-    volume = _array(volume, "volume", 0)
-    if np.ndim(background) and np.shape(background) != volume.shape:
-        raise ValueError(
-            f"background has shape {np.shape(background)}: give one number or {volume.shape}"
-        )
-    background = _array(np.atleast_3d(background), "background", 0).astype(volume.dtype)
-    return volume, background
-
-
-def _psf(psf, dtype) -> np.ndarray:
-    """A PSF in the volume's type, with sum 1."""
-    psf = _array(psf, "psf", 0).astype(np.float64)
-    if not psf.sum() > 0:
-        raise ValueError("psf is 0 everywhere: it has no light to spread")
-    return (psf / psf.sum()).astype(dtype)
-
-
-def _count(value, name: str) -> int:
-    if value != int(value) or value < 1:
+def _steps(value, name: str) -> int:
+    if not isinstance(value, int | np.integer) or value < 1:
         raise ValueError(f"{name}={value!r}: give a whole number, 1 or more")
     return int(value)
