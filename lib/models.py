@@ -53,6 +53,49 @@ def resunet3d(
     return keras.Model(inputs, outputs, name="resunet3d")
 
 
+def unet_3l(
+    input_shape: tuple = (None, None, None, 1), first_filters: int = 8, kernel_size=(3, 3, 6)
+) -> keras.Model:
+    """The U-Net variant of the bead reference: three levels, a kernel long along z, sigmoid.
+
+    At ``first_filters=8``, ``kernel_size=(3, 3, 6)`` and one channel: 198,545 parameters.
+
+    Args:
+        input_shape: (X, Y, Z, C), C known; extents may be None, and must be multiples of 4.
+        first_filters: f; the levels are f, 2f and 4f wide.
+        kernel_size: of all convolutions, the last one too; one number or one for each axis.
+
+    Returns:
+        A model (N, X, Y, Z, C) -> (N, X, Y, Z, 1), float32 in 0..1.
+
+    Raises:
+        ValueError: an extent that 4 does not divide, here if it is known, else in the call.
+
+    Source: the bead reference, "3D autoencoder that removes blur and outside light", after
+    O. Ronneberger et al., U-Net (2015).
+    """
+    f, inputs = first_filters, keras.Input(input_shape)
+    skip1 = _convolutions(DivisibleExtents(4)(inputs), kernel_size, f, f)
+    skip2 = _convolutions(layers.MaxPooling3D(2)(skip1), kernel_size, 2 * f, 2 * f)
+    x = _convolutions(layers.MaxPooling3D(2)(skip2), kernel_size, 4 * f, 4 * f)
+    x = _convolutions(layers.UpSampling3D(2)(x), kernel_size, 2 * f)
+    x = _convolutions(layers.Concatenate()([x, skip2]), kernel_size, 2 * f, 2 * f)
+    x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x)
+    x = _convolutions(layers.UpSampling3D(2)(x), kernel_size, f)
+    x = _convolutions(layers.Concatenate()([x, skip1]), kernel_size, f, 2 * f)
+    x = layers.Conv3D(1, kernel_size, padding="same", kernel_initializer="he_normal")(x)
+    outputs = layers.Activation("sigmoid", dtype="float32")(x)
+    return keras.Model(inputs, outputs, name="unet_3l")
+
+
+def _convolutions(x, kernel_size, *widths):
+    """One convolution with ReLU for each width."""
+    how = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
+    for width in widths:
+        x = layers.Conv3D(width, kernel_size, **how)(x)
+    return x
+
+
 def _residual_block(x, first: int, second: int, stride: int = 1, activate: bool = True):
     """Two 3x3x3 convolutions beside a 1x1x1 shortcut; ``activate=False`` for the very first."""
     shortcut = layers.Conv3D(second, 1, strides=stride, padding="same")(x)
