@@ -30,11 +30,11 @@ class Blur:
 
     def __call__(self, scene: np.ndarray) -> np.ndarray:
         """The image of a scene: grid -> window."""
-        return self._filter(scene, self.transfer)[self.inside]
+        return self._filter(scene)[self.inside]
 
     def transpose(self, image: np.ndarray) -> np.ndarray:
         """The correlation with the kernel, from what the window holds: window -> grid."""
-        return self._filter(image, self.transfer.conj())
+        return self._filter(image, conjugate=True)
 
     def weight(self) -> np.ndarray:
         """The transpose of ones, on the grid; infinite where the window sees next to nothing."""
@@ -43,9 +43,9 @@ class Blur:
         weight[weight <= UNSEEN * weight.max()] = np.inf
         return weight
 
-    def _filter(self, array, transfer):
+    def _filter(self, array, conjugate=False):
         spectrum = fft.rfftn(array, self.grid)  # zeros fill the grid
-        spectrum *= transfer
+        spectrum *= self.transfer.conj() if conjugate else self.transfer
         return fft.irfftn(spectrum, self.grid, overwrite_x=True)
 
 
