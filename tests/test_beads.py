@@ -178,6 +178,11 @@ def test_beads_without_width_are_left_out():
     assert bead_elongation(cross, [(4, 4, 4)], 3) == pytest.approx(1)
 
 
+def test_a_centre_may_lie_anywhere_in_the_outermost_voxels():
+    corner = [(-0.5, 21.5, 25.5)]
+    assert np.isfinite(bead_elongation(blob(corner[0]), corner))
+
+
 def test_a_single_slice_has_no_depth():
     assert bead_elongation(blob((12, 11, 0), shape=(24, 22, 1)), [(12, 11, 0)]) == 0
 
