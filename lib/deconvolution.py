@@ -67,7 +67,8 @@ def richardson_lucy(
         psf: (a, b, c), values >= 0; centre at ``size // 2``; normalised to sum 1.
         iterations: 1 or more.
         background: light and offset that no object explains, in units of ``volume``: a number or
-            an array of its shape. It is part of the model, not subtracted: noise stays Poisson.
+            an array of its shape. It is part of the model, so that the noise stays Poisson:
+            slower than subtracting it, but it gets further.
         progress: show a bar.
 
     Returns:
@@ -127,7 +128,7 @@ def wiener(volume: np.ndarray, psf: np.ndarray, balance: float) -> np.ndarray:
 
     In Fourier space, H* / (|H|² + balance |D|²) times the volume, D the Laplacian (F. Orieux et
     al., 2010). There the volume is periodic, so that opposite borders would leak into one
-    another: it is mirrored first by half the PSF's extents, and cut out again afterwards.
+    another: it is mirrored first, by half the PSF's extents or more, and cut out again afterwards.
 
     Args:
         volume: (X, Y, Z), any finite values.
@@ -144,10 +145,11 @@ def wiener(volume: np.ndarray, psf: np.ndarray, balance: float) -> np.ndarray:
     psf = unit_psf(psf, volume.dtype)
     if not 0 < balance < np.inf:
         raise ValueError(f"balance={balance}: give more than 0")
-    before = [(k + 1) // 2 for k in psf.shape]
-    mirrored = np.pad(volume, [(k, k) for k in before], "symmetric")
+    margin = np.subtract(fast_grid(np.add(volume.shape, psf.shape) + 1), volume.shape)
+    mirrored = np.pad(volume, [(m // 2, m - m // 2) for m in margin], "symmetric")
     result = restoration.wiener(mirrored, psf, balance, clip=False)
-    return result[tuple(slice(k, k + n) for k, n in zip(before, volume.shape, strict=True))]
+    begins_ends = zip(margin // 2, margin // 2 + volume.shape, strict=True)
+    return result[tuple(slice(*both) for both in begins_ends)]
 
 
 def sharpen(volume: np.ndarray, sigma, amount: float) -> np.ndarray:
@@ -173,10 +175,9 @@ def sharpen(volume: np.ndarray, sigma, amount: float) -> np.ndarray:
 def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
     """The PSF that turns truths into volumes: least squares over its voxels, none negative.
 
-    Each volume may lie on a plane of its own, a constant plus a glow that rises linearly; it is
-    fitted along and left out of the result. Only voxels whose whole neighbourhood, the PSF's
-    extents, lies within the truth are compared: nothing is assumed of what lies outside. Solved
-    by L-BFGS-B (R. H. Byrd et al., 1995), its convolutions in Fourier space.
+    Each volume may lie on a plane of its own, an offset and a glow, fitted along. Only voxels
+    whose whole neighbourhood, of the PSF's extents, lies within the truth are compared: nothing
+    is assumed of what lies outside. Solved by L-BFGS-B (R. H. Byrd et al., 1995).
 
     Args:
         volumes, truths: sequences of (X, Y, Z), pairs of one shape; one gain for all pairs.
@@ -188,24 +189,21 @@ def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
         (a, b, c) float64, centre at ``size // 2``; its sum is the gain from truth to volume.
 
     Raises:
-        ValueError: no pair, pairs of two shapes, a size below 1 or above the shape, volumes or
-            truths all of one value, a penalty below 0.
+        ValueError: no pair, or of two shapes; a size that is not 1 up to the shape; volumes or
+            truths all of one value; a penalty below 0.
     """
     size = per_axis(size, "size")
     pairs = [
         (real_array(v, "volumes"), real_array(t, "truths"))
         for v, t in zip(volumes, truths, strict=True)
     ]
-    spans = [
-        np.sqrt(sum(np.var(a) * a.size for a in arrays)) for arrays in zip(*pairs, strict=True)
-    ]
-    if not pairs or min(spans) == 0 or not penalty >= 0:
+    light, energy = (sum(np.var(pair[i]) * pair[i].size for pair in pairs) ** 0.5 for i in (0, 1))
+    if not (light > 0 and energy > 0 and penalty >= 0):
         raise ValueError(
-            f"{len(pairs)} pairs, volumes and truths of spans {spans}, penalty={penalty}: give a "
-            "pair or more, not all of one value, and 0 or more"
+            f"{len(pairs)} pairs, volumes that vary by {light:g}, truths by {energy:g}, "
+            f"penalty={penalty}: give one pair or more that do, and 0 or more"
         )
-    light, energy = spans  # divided by these, the solver meets numbers near 1
-    pairs = [_pair(v / light, t / energy, size) for v, t in pairs]
+    pairs = [_pair(v / light, t / energy, size) for v, t in pairs]  # numbers near 1 to solve for
     start = np.full(np.prod(size), 1 / np.prod(size))
     dark = [(0, None)] * start.size
     solved = optimize.minimize(_misfit, start, (pairs, size, penalty), bounds=dark, **SOLVER)
@@ -215,8 +213,8 @@ def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
 def linear_background(volume: np.ndarray) -> np.ndarray:
     """The plane that most voxels lie on: an offset and a glow that rises linearly, for dark scenes.
 
-    What exceeds the plane by more than the usual deviation, 1.48 times the median one (P. J.
-    Huber, 1964), counts as that much only, so bright objects hardly lift it.
+    What is off by more than the usual deviation, 1.48 times the median one, counts as that much
+    (P. J. Huber, 1964), so bright objects hardly lift it.
 
     Args:
         volume: (X, Y, Z), values >= 0, objects on fewer than half of the voxels.
@@ -225,7 +223,7 @@ def linear_background(volume: np.ndarray) -> np.ndarray:
         (X, Y, Z), not below 0: a ``background`` for `richardson_lucy`.
 
     Raises:
-        ValueError: as `richardson_lucy` for ``volume``.
+        ValueError: ``volume`` is no such array.
     """
     volume = real_array(volume, "volume", 0)
     fitted = np.full_like(volume, np.median(volume))
