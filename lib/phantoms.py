@@ -5,6 +5,9 @@ Every function takes a ``seed``, an int or several; the same seed gives the same
 
 import numpy as np
 from scipy.interpolate import make_interp_spline
+from scipy.signal import fftconvolve
+
+from lib.intensity import rescale
 
 
 def bias_field(shape, strength: float, knots: int = 4, *, seed) -> np.ndarray:
@@ -21,8 +24,7 @@ def bias_field(shape, strength: float, knots: int = 4, *, seed) -> np.ndarray:
     Raises:
         ValueError: ``shape`` is not three extents, ``strength`` negative or ``knots`` below 4.
     """
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"shape={shape}: give three extents, 1 or more each")
+    _check_shape(shape)
     if not (strength >= 0 and knots >= 4):
         raise ValueError(f"strength={strength}, knots={knots}: give at least 0 and 4")
     coarse = np.random.default_rng(seed).uniform(-1, 1, (knots,) * 3)
@@ -62,3 +64,117 @@ def mr_scan(
     signal = t1**power * bias_field(t1.shape, bias, seed=own)
     real, imaginary = np.float32(noise) * rng.standard_normal((2, *t1.shape), np.float32)
     return np.hypot(signal + real, imaginary)
+
+
+def bead_volume(
+    shape=(64, 64, 32), beads: int = 20, *, radius=(1.0, 1.8), brightness=(0.6, 1.0), seed
+) -> np.ndarray:
+    """Tiny luminous beads in black: what a perfect microscope would show.
+
+    Args:
+        shape: (X, Y, Z).
+        beads: how many; their centres lie anywhere in the volume, between voxels too.
+        radius: (lowest, highest) in voxels; a bead is bright up to half a voxel inside its radius
+            and fades linearly to black half a voxel outside.
+        brightness: (lowest, highest) of a bead's middle. Where beads overlap the brighter counts.
+
+    Returns:
+        (X, Y, Z) float32, from 0 to the highest brightness.
+
+    Raises:
+        ValueError: ``shape`` is not three extents, ``beads`` negative, or a range that is swapped
+            or reaches below 0.
+
+    Source: the beads of github.com/oura-hideyoshi/3D-autoencoder, there drawn by hand.
+    """
+    _check_shape(shape)
+    if beads < 0 or beads != int(beads):
+        raise ValueError(f"beads={beads}: give a whole number, 0 or more")
+    _check_ranges(radius=radius, brightness=brightness)
+    rng = np.random.default_rng(seed)
+    truth = np.zeros(shape, np.float32)
+    for _ in range(int(beads)):
+        centre = rng.uniform(0, np.subtract(shape, 1))
+        _paint_bead(truth, centre, rng.uniform(*radius), rng.uniform(*brightness))
+    return truth
+
+
+def observe_beads(
+    truth: np.ndarray,
+    psf: np.ndarray,
+    *,
+    peak: float = 0.8,
+    offset: float = 0.05,
+    glow=(0.075, 0.15),
+    photons: float = 300.0,
+    read_noise: float = 0.01,
+    seed,
+) -> np.ndarray:
+    """A bead volume as a microscope shows it: blurred, in outside light, noisy; then min-max.
+
+    Light from beyond the volume is not simulated but for the glow; light that the blur carries
+    out of the volume is lost.
+
+    Args:
+        truth: (X, Y, Z), 0 or more.
+        psf: (a, b, c), 0 or more, at most as large as twice the volume; scaled to a sum of 1. Its
+            centre is the voxel ``size // 2``.
+        peak: the blurred beads are scaled to this maximum, in units of light.
+        offset: light everywhere, in the same units.
+        glow: (lowest, highest); outside light rises linearly along x from 0 to a value drawn
+            from this range.
+        photons: per voxel and unit of light; their number is drawn from a Poisson distribution.
+            Infinite: no such noise.
+        read_noise: standard deviation of the camera's noise, in units of light.
+
+    Returns:
+        (X, Y, Z) float32, 0..1.
+
+    Raises:
+        ValueError: negative or NaN values, a PSF that is empty or black, a swapped range.
+    """
+    _check_observation(truth, psf, photons)
+    _check_ranges(glow=glow)
+    for name, value in {"peak": peak, "offset": offset, "read_noise": read_noise}.items():
+        if not value >= 0:
+            raise ValueError(f"{name}={value}: give 0 or more")
+    rng = np.random.default_rng(seed)
+    light = fftconvolve(truth, np.divide(psf, np.sum(psf)), mode="full")
+    corner = np.floor_divide(psf.shape, 2)
+    light = light[tuple(slice(c, c + n) for c, n in zip(corner, truth.shape, strict=True))]
+    light = np.maximum(light, 0) * (peak / (light.max() or 1))
+    light += offset + np.linspace(0, rng.uniform(*glow), truth.shape[0])[:, None, None]
+    counted = rng.poisson(light * photons) / photons if np.isfinite(photons) else light
+    return rescale(counted + rng.normal(0, read_noise, truth.shape)).astype(np.float32)
+
+
+def _paint_bead(volume, centre, radius: float, brightness: float) -> None:
+    """In place, within the box that holds it."""
+    low = np.maximum(np.floor(centre - radius - 0.5), 0).astype(int)
+    high = np.ceil(centre + radius + 0.5).astype(int) + 1
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    axes = [np.arange(n)[part] - c for n, part, c in zip(volume.shape, box, centre, strict=True)]
+    distance = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij")))
+    bead = brightness * np.clip(radius + 0.5 - distance, 0, 1)
+    volume[box] = np.maximum(volume[box], bead)
+
+
+def _check_shape(shape) -> None:
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"shape={shape}: give three extents, 1 or more each")
+
+
+def _check_ranges(**ranges) -> None:
+    for name, pair in ranges.items():
+        if np.shape(pair) != (2,) or not 0 <= pair[0] <= pair[1]:
+            raise ValueError(f"{name}={pair}: give (lowest, highest), 0 <= lowest <= highest")
+
+
+def _check_observation(truth, psf, photons) -> None:
+    for name, array in {"truth": truth, "psf": psf}.items():
+        if np.ndim(array) != 3 or not np.all(np.asarray(array) >= 0):
+            raise ValueError(f"{name} {np.shape(array)}: needed is (X, Y, Z), 0 or more, no NaN")
+    if not np.sum(psf) > 0:
+        raise ValueError("psf is black: it needs a sum above 0")
+    if not photons > 0:
+        raise ValueError(f"photons={photons}: give more than 0")
