@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from scipy import ndimage
-from scipy.signal import fftconvolve
+from scipy.signal import convolve, correlate, fftconvolve
 from skimage import filters, restoration
 
 from lib.deconvolution import (
@@ -93,8 +93,13 @@ def by_matrix(volume, psf, iterations, background):
     scene = np.full(len(voxels), np.maximum(image - background, 0).mean())
     for _ in range(iterations):
         scene *= blur.T @ (image / (blur @ scene + background)) / blur.sum(axis=0)
-    inside = np.all((voxels >= 0) & (voxels < volume.shape), axis=1)
-    return scene[inside].reshape(volume.shape)
+    return scene.reshape([len(side) for side in sides])
+
+
+def window(scene, volume):
+    """What `richardson_lucy` returns of a scene from `by_matrix`."""
+    starts = (np.array(scene.shape) - volume.shape) // 2  # of a PSF of k voxels, (k - 1) // 2
+    return scene[tuple(slice(a, a + n) for a, n in zip(starts, volume.shape, strict=True))]
 
 
 @pytest.mark.parametrize("size", [(3, 1, 5), (2, 4, 2), (1, 6, 9)])
@@ -102,7 +107,8 @@ def by_matrix(volume, psf, iterations, background):
 def test_richardson_lucy_is_the_matrix_formula(size, background):
     volume, psf = random(4, 3, 5), random(*size, seed=1) + 0.5
     result = richardson_lucy(volume, psf, 7, background=background)
-    np.testing.assert_allclose(result, by_matrix(volume, psf, 7, background), rtol=1e-8)
+    expected = window(by_matrix(volume, psf, 7, background), volume)
+    np.testing.assert_allclose(result, expected, rtol=1e-8)
 
 
 def test_richardson_lucy_is_scikit_image_s_away_from_the_border():
@@ -121,15 +127,15 @@ def test_a_constant_stays_constant_up_to_the_border(size):
 
 
 def test_a_window_of_a_larger_scene_is_restored_up_to_its_border():
-    scene, window = points(40, 40, 40, count=150), (slice(8, 32),) * 3
+    scene, cut = points(40, 40, 40, count=150), (slice(8, 32),) * 3
     psf = gaussian_psf(SIGMA)
-    volume = same(scene, psf)[window] + 1
+    volume = same(scene, psf)[cut] + 1
     rim = np.ones(volume.shape, bool)
     rim[5:-5, 5:-5, 5:-5] = False
     ours = richardson_lucy(volume, psf, 60, background=1)
     theirs = restoration.richardson_lucy(volume - 1, psf, 60, clip=False)
-    assert correlation(ours[rim], scene[window][rim]) > 0.85
-    assert correlation(theirs[rim], scene[window][rim]) < 0.75
+    assert correlation(ours[rim], scene[cut][rim]) > 0.85
+    assert correlation(theirs[rim], scene[cut][rim]) < 0.75
 
 
 @pytest.mark.parametrize("size", [(3, 3, 3), (4, 4, 4), (2, 5, 6), (8, 9, 30)])
@@ -162,6 +168,12 @@ def test_integers_are_worked_on_in_float32_and_left_alone():
     assert result.dtype == np.float32 and exact.dtype == np.float64 and np.all(result >= 0)
     np.testing.assert_allclose(result, exact, atol=2e-3 * exact.max())
     np.testing.assert_array_equal(volume, before)
+
+
+def test_rounding_leaves_nothing_negative():
+    volume = np.zeros((20, 20, 20), np.float32)
+    volume[10, 10, 10] = 60000
+    assert richardson_lucy(volume, gaussian_psf(1), 1).min() >= 0
 
 
 def test_black_stays_black():
@@ -252,6 +264,19 @@ def test_sharpen_is_scikit_image_s_unsharp_mask(sigma, amount):
 def test_sharpen_refuses(sigma, amount):
     with pytest.raises(ValueError, match=r"sigma=\(.*\), amount=.*: give 0 or more, and a finite"):
         sharpen(np.ones((3, 3, 3)), sigma, amount)
+
+
+def test_blind_is_the_formula_for_scene_and_psf():
+    volume, start = random(4, 3, 5) + 0.1, random(3, 1, 5, seed=1) + 0.5
+    scene, psf = by_matrix(volume, start, 2, 0.05), start / start.sum()
+    for _ in range(2):
+        ratio = volume / (convolve(scene, psf, "valid") + 0.05)
+        both = (correlate(scene, image, "valid") for image in (ratio, np.ones_like(volume)))
+        psf = psf * np.flip(np.divide(*both))
+    assert abs(psf.sum() - 1) > 1e-4  # so the next check can fail
+    found = blind_richardson_lucy(volume, 1, psf=start, steps=2, background=0.05)
+    np.testing.assert_allclose(found[0], window(scene, volume) * psf.sum(), rtol=1e-8)
+    np.testing.assert_allclose(found[1], psf / psf.sum(), rtol=1e-8)
 
 
 def test_blind_finds_a_better_psf_and_a_better_scene():
