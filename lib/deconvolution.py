@@ -115,8 +115,7 @@ def blind_richardson_lucy(
             weight = blur.weight()
             for _ in range(steps):
                 _improve(one, volume, background, blur, weight)
-        scene *= spread.sum()
-        spread /= spread.sum()
+    scene *= spread.sum()
     improved = off_grid(spread, psf.shape)
     shift = np.round(ndimage.center_of_mass(improved)).astype(int) - np.array(psf.shape) // 2
     psf = off_grid(np.roll(spread, -shift, (0, 1, 2)), psf.shape)
