@@ -1,9 +1,11 @@
 """Networks. Each is one builder that returns a ``keras.Model`` on ``(N, X, Y, Z, C)`` batches."""
 
+import math
+
 import keras
 from keras import layers
 
-from lib.layers import DivisibleExtents
+from lib.layers import DivisibleExtents, FourierConv3D
 
 # Keras's 0.99 needs some 500 steps until the running statistics that prediction uses have caught
 # up with the weights; a quick training has fewer.
@@ -86,6 +88,60 @@ def unet_3l(
     x = layers.Conv3D(1, kernel_size, padding="same", kernel_initializer="he_normal")(x)
     outputs = layers.Activation("sigmoid", dtype="float32")(x)
     return keras.Model(inputs, outputs, name="unet_3l")
+
+
+def large_kernel_autoencoder(
+    input_shape: tuple = (None, None, None, 1),
+    kernel_size: tuple = (16, 16, 8),
+    *,
+    filters: tuple = (4, 4),
+    activation: str | None = "sigmoid",
+    padding: str = "reflect",
+    normalise: bool = True,
+    share: float = 0.5,
+) -> keras.Model:
+    """The bead reference's simple CNN: a few convolutions with large kernels, all `FourierConv3D`.
+
+    The defaults cure its border and keep it from dying: a plain one (``padding="same"``,
+    ``normalise=False``, ``share=0.5``, mean squared error) soon answers black everywhere.
+
+    Args:
+        input_shape: (X, Y, Z, C), C known; extents may be None.
+        kernel_size: of every convolution, the last one too.
+        filters: channels of each hidden convolution.
+        activation: of the last one; train on logits (None), then see `with_activation`.
+        padding: "reflect", "same" or "valid", as in `FourierConv3D`.
+        normalise: batch normalisation between each hidden convolution and its ReLU.
+        share: mean of the targets; the last bias starts at its log-odds, so that the network
+            starts where "black everywhere" would end.
+
+    Returns:
+        A model (N, X, Y, Z, C) -> (N, X, Y, Z, 1), float32 out; "valid" shrinks the extents.
+
+    Raises:
+        ValueError: ``filters`` is empty, ``share`` is not between 0 and 1, or what
+            `FourierConv3D` refuses.
+
+    Source: "3D autoencoder that removes blur and outside light"; its drawing is lost, so number
+    and width of the layers are ours.
+    """
+    if not filters or not 0 < share < 1:
+        raise ValueError(f"filters={filters}, share={share}: give one or more, and 0 < share < 1")
+    x = inputs = keras.Input(input_shape)
+    for width in filters:
+        x = FourierConv3D(width, kernel_size, padding, use_bias=not normalise)(x)
+        x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM)(x) if normalise else x
+        x = layers.Activation("relu")(x)
+    bias = keras.initializers.Constant(math.log(share / (1 - share)))
+    x = FourierConv3D(1, kernel_size, padding, bias_initializer=bias)(x)
+    outputs = layers.Activation(activation or "linear", dtype="float32")(x)
+    return keras.Model(inputs, outputs, name="large_kernel_autoencoder")
+
+
+def with_activation(model: keras.Model, activation: str) -> keras.Model:
+    """The same network, its weights shared, with an activation after its outputs (logits)."""
+    outputs = layers.Activation(activation, dtype="float32")(model.output)
+    return keras.Model(model.input, outputs, name=f"{model.name}_{activation}")
 
 
 def _convolutions(x, kernel_size, *widths):

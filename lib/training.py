@@ -22,7 +22,7 @@ class PatchDataset(keras.utils.PyDataset):
         batch_size: patches a batch.
         batches: batches an epoch.
         seed: chooses the patches.
-            workers: threads that draw ahead.
+        workers: threads that draw ahead.
 
     Raises:
         ValueError: a size below 1.
@@ -104,6 +104,25 @@ def _records(folder: Path, monitor: str, append: bool) -> list[keras.callbacks.C
         ),
         keras.callbacks.TensorBoard(folder / "tensorboard"),
     ]
+
+
+def adam(learning_rate: float, steps: int) -> keras.optimizers.Adam:
+    """Adam with a warm-up, a cosine decay to 0, and gradients clipped to norm 1.
+
+    Args:
+        learning_rate: the highest, reached after a tenth of the steps.
+        steps: of the whole training.
+
+    Raises:
+        ValueError: fewer than 1 step or a rate not above 0.
+    """
+    if steps < 1 or not learning_rate > 0:
+        raise ValueError(f"learning_rate={learning_rate}, steps={steps}: give more than 0")
+    warm = -(-steps // 10)
+    rate = keras.optimizers.schedules.CosineDecay(
+        learning_rate / 10, max(1, steps - warm), warmup_target=learning_rate, warmup_steps=warm
+    )
+    return keras.optimizers.Adam(rate, clipnorm=1.0)
 
 
 class _SetEpoch(keras.callbacks.Callback):

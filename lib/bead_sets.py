@@ -1,0 +1,113 @@
+"""Bead volumes in folders: simulated, written and read as ``.mat``.
+
+A set is ``folder/{train,validation}/{image,label}/*.mat``, each with the variable ``voxel``: what
+a microscope showed, and how it should look, beads in black.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from lib.deconvolution import gaussian_psf
+from lib.intensity import rescale
+from lib.phantoms import bead_volume, observe_beads
+from lib.volumes import Volume, load_volume, read_pairs, save_volume
+
+SIGMA = (1.5, 1.5, 4.0)  # voxels, the Gaussian PSF of the phantoms: stretched along depth
+FULL = np.iinfo(np.uint16).max
+
+
+def bead_pair(
+    shape=(64, 64, 32), beads: int = 20, *, sigma=SIGMA, photons: float = 300.0, seed
+) -> tuple[np.ndarray, np.ndarray]:
+    """An observed bead volume and its truth, as `lib.phantoms` makes them.
+
+    Args:
+        shape: (X, Y, Z).
+        beads: how many.
+        sigma: standard deviation of the Gaussian PSF in voxels, one for each axis.
+        photons: per voxel and unit of light.
+        seed: an int or several.
+
+    Returns:
+        (observed, truth), both (X, Y, Z) float32 in 0..1.
+
+    Raises:
+        ValueError: what `bead_volume`, `gaussian_psf` or `observe_beads` refuses.
+    """
+    words = np.atleast_1d(seed).tolist()
+    truth = bead_volume(shape, beads, seed=(*words, 0))
+    psf = gaussian_psf(sigma)
+    return observe_beads(truth, psf, photons=photons, seed=(*words, 1)), truth
+
+
+def write_bead_set(
+    folder,
+    shape=(64, 64, 32),
+    beads: int = 20,
+    *,
+    train: int = 4,
+    validation: int = 1,
+    seed: int = 0,
+) -> Path:
+    """Simulate a set and write it as uint16, 0..65535 for 0..1.
+
+    Args:
+        folder: where to; files of the same names are replaced.
+        shape, beads: see `bead_pair`.
+        train, validation: how many pairs.
+        seed: volume ``n`` is simulated with the seed (seed, n), the validation's come last.
+
+    Returns:
+        The folder.
+    """
+    folder, parts = Path(folder), ["train"] * train + ["validation"] * validation
+    for number, part in enumerate(parts):
+        pair = bead_pair(shape, beads, seed=(seed, number))
+        for kind, data in zip(("image", "label"), pair, strict=True):
+            stored = np.round(data * FULL).astype(np.uint16)
+            path = folder / part / kind / f"beads_{number}.mat"
+            save_volume(Volume.with_spacing(stored, 1.0, path.name), path)
+    return folder
+
+
+def read_bead_set(folder, like=None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The pairs of one folder with ``image`` and ``label``, in 0..1, whatever their unit.
+
+    An image is scaled by its own minimum and maximum: gain and offset of a microscope change. A
+    label is scaled by those of all labels together, so that a dim bead stays dim.
+
+    Args:
+        folder: holds ``image`` and ``label`` (`lib.volumes.read_pairs`).
+        like: another such folder, whose labels give the scale: the training set's, for a
+            validation set. None: this one's.
+
+    Returns:
+        [(image, label)], (X, Y, Z) float32.
+
+    Raises:
+        VolumeError: a file cannot be read, or has no partner.
+        ValueError: an image and its label differ in shape, or the labels are constant.
+    """
+    pairs = [(load_volume(image), load_volume(label)) for image, label in read_pairs(folder)]
+    for image, label in pairs:
+        if image.data.shape != label.data.shape:
+            raise ValueError(
+                f"{folder}: image {image.name} is {image.data.shape}, its label "
+                f"{label.data.shape}: they must agree"
+            )
+    low, high = _label_range(folder if like is None else like)
+    return [
+        (rescale(image.data), ((label.data - low) / (high - low)).astype(np.float32))
+        for image, label in pairs
+    ]
+
+
+def _label_range(folder) -> tuple[float, float]:
+    labels = [load_volume(label).data for _, label in read_pairs(folder)]
+    low, high = float(min(map(np.min, labels))), float(max(map(np.max, labels)))
+    if low == high:
+        raise ValueError(
+            f"{folder}: every voxel of every label is {low:g}, there is nothing to see"
+        )
+    return low, high
