@@ -24,10 +24,10 @@ from keras import ops
 LEAST = 8  # voxels of the smallest block: below, the overlap outweighs it
 COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # of blocks along an axis, to choose from
 UNKNOWN = 64  # what an extent counts that is not known yet
-# Seconds each, forward + gradients, for `fourier_work` and `direct_work`; the fit of
-# benchmarks/bench_fourier_conv.py --fit on two cores.
+DOUBT = 0.75  # Fourier space must promise at least this part of the direct way's time
+# Seconds each, forward + gradients, for the terms of `fourier_work` and `direct_work` on two cores
 COSTS = {
-    "tensorflow": ((1.4e-11, 2.3e-7, 1e-11, 1e-9, 2e-3), (2e-11, 2e-11, 1e-9, 1e-3)),
+    "tensorflow": ((7.5e-12, 1.1e-7, 4e-11, 2.2e-9, 1e-3), (1e-11, 1.2e-10, 7e-10, 6e-4)),
 }
 COSTS["jax"] = COSTS["torch"] = COSTS["tensorflow"]
 
@@ -204,7 +204,7 @@ def best_blocks(extents, kernel, same: bool, backend: str, forced: bool):
     to_transform, direct = COSTS[backend]
     ways = itertools.product(*(_ways(n, k, same) for n, k in zip(extents, kernel[:3], strict=True)))
     cost, axes = min((_dot(to_transform, fourier_work(w, *kernel[3:])), w) for w in ways)
-    if not forced and cost > _dot(direct, direct_work(extents, kernel)):
+    if not forced and cost > DOUBT * _dot(direct, direct_work(extents, kernel)):
         return None
     known = zip(axes, extents, strict=True)
     return tuple(b if n else b._replace(count=None) for b, n in known)
@@ -232,10 +232,15 @@ def fourier_work(axes, channels: int, filters: int) -> tuple:
 
 
 def direct_work(extents, kernel) -> tuple:
-    """The terms of the direct way's cost: multiplications, values gathered, voxels, 1."""
-    voxels = math.prod(n or UNKNOWN for n in extents)
-    gathered = voxels * math.prod(kernel[:4])
-    return gathered * kernel[4], gathered, voxels * kernel[4], 1
+    """The terms of the direct way's cost.
+
+    Multiplications, numbers gathered for them (of the values for the result and the kernel's
+    gradient, of the upstream gradient for the values'), numbers that go in and out, 1.
+    """
+    voxels, lags = math.prod(n or UNKNOWN for n in extents), math.prod(kernel[:3])
+    channels, filters = kernel[3:]
+    numbers = voxels * (channels + filters)
+    return voxels * lags * channels * filters, lags * numbers, numbers, 1
 
 
 def _ways(extent, lags, same):

@@ -63,23 +63,26 @@ def _checked_when_run(inputs, axis: int, factor: int):
 class FourierConv3D(keras.layers.Conv3D):
     """`keras.layers.Conv3D` (stride 1) for large kernels: the same weights, the same result.
 
-    Computed by `lib.fourier` in Fourier space, where that is quicker; [16,16,8] kernels then cost
-    a tenth or less. Sums run in float32 (float64 in a float64 layer) whatever the compute type.
-    Training keeps the spectra of input and kernel until the gradient, about six times the memory
-    of the input.
+    Computed by `lib.fourier` in Fourier space, where that is quicker; kernels of [16,16,8] then
+    take a tenth of the time or less. What differs from Conv3D: sums run in float32 (float64 in a
+    float64 layer) whatever the compute type; rounding errors are relative to the largest values of
+    a block, about 1e-6 of them; a NaN spreads over its whole block; training keeps the spectra of
+    input and kernel until the gradient, about four times the memory of the input.
 
     Args:
         filters, kernel_size: as in Conv3D.
         padding: "same" and "valid" as in Conv3D. "reflect" mirrors the volume at its borders, the
             edge voxel not repeated (NumPy's "reflect"), and keeps its extents: no dark frame.
         method: "direct" is Conv3D's own way, "fourier" the other; "auto" takes the one that
-            should train faster on a CPU (`lib.fourier.best_blocks`), for unknown extents the one
-            that would at 64 voxels.
+            should train faster by costs measured on a CPU (`lib.fourier.best_blocks`). Extents
+            that are not known when the graph is built count as 64 voxels.
         kwargs: Conv3D's others: activation, use_bias, initializers, regularizers, name, dtype, ...
 
     Raises:
         ValueError: another padding or method; strides, dilation_rate, groups or data_format other
-            than Conv3D's defaults; when built or called, a volume too small for the padding.
+            than Conv3D's defaults; when built or called, a batch without five dimensions or an
+            extent, known then, that is too small for kernel and padding. Where only TensorFlow's
+            running graph knows it, TensorFlow's own error says so.
     """
 
     def __init__(self, filters, kernel_size, padding="same", method="auto", **kwargs):

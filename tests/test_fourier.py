@@ -27,7 +27,7 @@ def summed(x, kernel, same):
     return np.moveaxis(np.reshape(volumes, (len(x), filters, *volumes[0].shape)), 1, -1)
 
 
-def cuts(extents, lags, counts, same, known=True):
+def cuts(extents, lags, counts, same):
     """Blocks for a result of ``extents``; as many as ``counts`` where a block holds the kernel."""
     counts = [
         n if -(-e // n) >= k - 1 else 1 for e, k, n in zip(extents, lags, counts, strict=True)
@@ -134,8 +134,8 @@ def test_the_terms_of_the_cost():
     places = 3 * 3 * 2 * 2
     expected = (into + of_kernel + back, places, places * 4, places * (2 * 3 + 2), 1)
     assert fourier_work(axes, 1, 2) == expected
-    assert direct_work((4, 2, 2), (3, 1, 1, 1, 2)) == (96, 48, 32, 1)
-    assert direct_work((4, None, 2), (1, 1, 1, 1, 1)) == (512, 512, 512, 1)
+    assert direct_work((4, 2, 2), (3, 1, 1, 1, 2)) == (96, 144, 48, 1)
+    assert direct_work((4, None, 2), (1, 1, 1, 1, 1)) == (512, 1024, 1024, 1)
 
 
 def test_unknown_extents_in_a_graph():

@@ -1,0 +1,199 @@
+"""FourierConv3D beside Keras's Conv3D and PyTorch's conv3d: forward + all gradients, peak memory.
+
+    python benchmarks/bench_fourier_conv.py [> results/fourier_conv.txt]
+    python benchmarks/bench_fourier_conv.py --headline         the [16,16,8] rows only
+    KERAS_BACKEND=jax python benchmarks/bench_fourier_conv.py --fit    constants for lib.fourier
+
+A row is one layer, one volume, stride 1, padding "same": seconds for value, input, kernel and bias
+gradients in one compiled graph, the least of the repetitions, which take turns between the ways in
+one process. Each peak is that of a process of its own, framework included (first line). PyTorch
+comes from requirements-bench.txt; without it its columns stay empty.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import nnls
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+SHAPES = [(32, 32, 32), (64, 64, 64), (128, 128, 32)]
+KERNELS = [(1, 1, 1), (3, 3, 3), (5, 5, 5), (6, 6, 3), (16, 16, 8)]
+CHANNELS = [(1, 1), (4, 4), (1, 16), (16, 16)]
+MOST = {"tensorflow": 5e10, "torch": 5e9, "jax": 2e9}  # multiplications: more takes minutes
+MISSING = {"seconds": [math.nan], "peak": math.nan}
+HEADLINE = ((128, 128, 32), (16, 16, 8), (4, 4))
+
+PROGRAM = """
+import json, resource, sys, time
+import keras, numpy as np
+from keras import ops
+from lib.layers import FourierConv3D
+
+def compiled(layer, x, peer=False):
+    g = np.random.default_rng(1).random(layer.compute_output_shape(x.shape), np.float32)
+    g = ops.convert_to_tensor(g)
+    def loss(x, *weights):
+        y = layer.convolution_op(x, weights[0]) + weights[1]
+        return ops.sum(y * g)
+    values = [ops.convert_to_tensor(v) for v in [x, *layer.get_weights()]]
+    if keras.backend.backend() == "jax":
+        import jax
+        run = jax.jit(jax.grad(loss, (0, 1, 2)))
+        return lambda: jax.block_until_ready(run(*values))
+    if keras.backend.backend() == "torch":
+        import torch
+        if peer:
+            values[:2] = values[0].permute(0, 4, 1, 2, 3), values[1].permute(4, 3, 0, 1, 2)
+            values, g = [v.contiguous() for v in values], g.permute(0, 4, 1, 2, 3).contiguous()
+            pads = [n for k in layer.kernel_size[::-1] for n in ((k - 1) // 2, k // 2)]
+            def loss(x, *weights):
+                y = torch.nn.functional.conv3d(torch.nn.functional.pad(x, pads), *weights)
+                return (y * g).sum()
+        values = [v.detach().requires_grad_() for v in values]
+        return lambda: torch.autograd.grad(loss(*values), values)
+    import tensorflow as tf
+    @tf.function
+    def run(*values):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            total = loss(*values)
+        return tape.gradient(total, values)
+    return lambda: [v.numpy() for v in run(*values)]
+
+def network(x):
+    inputs = keras.Input(x.shape[1:])
+    y = FourierConv3D(4, (16, 16, 8), activation="relu")(inputs)
+    y = FourierConv3D(4, (16, 16, 8), activation="relu")(y)
+    model = keras.Model(inputs, FourierConv3D(1, (16, 16, 8))(y))
+    model.compile("adam", "mse")
+    return lambda: model.train_on_batch(x, x)
+
+def least(runs, seconds, repeats):
+    best = [float("inf")] * len(runs)
+    for run in runs:
+        run()
+    began = time.perf_counter()
+    for done in range(repeats):
+        for i, run in enumerate(runs):
+            start = time.perf_counter()
+            run()
+            best[i] = min(best[i], time.perf_counter() - start)
+        if time.perf_counter() - began > seconds and done:
+            break
+    return best
+
+job = json.loads(sys.argv[1])
+seconds = []
+if job["shape"]:
+    x = np.random.default_rng(0).random((1, *job["shape"], job["channels"][0]), np.float32)
+    runs = []
+    for method in job["methods"]:
+        peer = method == "PyTorch's own"
+        layer = FourierConv3D(job["channels"][1], job["kernel"], method="auto" if peer else method)
+        layer.build(x.shape)
+        runs.append(compiled(layer, x, peer))
+    runs = runs or [network(x)]
+    seconds = least(runs, job["limit"], job["repeats"])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(json.dumps({"seconds": seconds, "peak": peak}))
+"""
+
+
+def run(methods=(), case=(None, (1, 1, 1), (1, 1)), repeats=30, limit=3.0, backend=None) -> dict:
+    """Seconds of each method and the peak in GiB of one process."""
+    shape, kernel, channels = case
+    job = {"shape": shape, "kernel": kernel, "channels": channels, "methods": methods}
+    job = json.dumps({**job, "repeats": repeats, "limit": limit})
+    backend = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
+    command = [sys.executable, "-c", PROGRAM, job]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{job}:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def cases(backend="tensorflow"):
+    """The grid, without what takes the direct ways minutes."""
+    for case in itertools.product(SHAPES, KERNELS, CHANNELS):
+        if math.prod(itertools.chain(*case)) <= MOST[backend]:
+            yield case
+
+
+def table(chosen) -> None:
+    from lib.fourier import best_blocks
+
+    peers = importlib.util.find_spec("torch") is not None
+    print(f"bare process: {run()['peak']:.2f} GiB; times in ms, peaks in GiB")
+    print(
+        f"{'volume':>14}{'kernel':>11}{'C':>7} |{'Conv3D':>9}{'auto':>9} {'way':8}{'Fourier':>9}"
+        f"{'Conv3D/auto':>12}{'PyTorch':>9} | peak{'Conv3D':>7}{'auto':>6}{'PyTorch':>8}"
+    )
+    for case in chosen:
+        shape, kernel, channels = case
+        direct, auto, fourier = run(["direct", "auto", "fourier"], case)["seconds"]
+        way = best_blocks(shape, (*kernel, *channels), True, "tensorflow", False)
+        peaks = [run([method], case, repeats=1)["peak"] for method in ("direct", "auto")]
+        torch = run(["PyTorch's own"], case, backend="torch") if peers else MISSING
+        print(
+            f"{'x'.join(map(str, shape)):>14}{','.join(map(str, kernel)):>11}"
+            f"{channels[0]:4}{channels[1]:3} |{direct * 1e3:9.1f}{auto * 1e3:9.1f} "
+            f"{'Fourier' if way else 'direct':8}{fourier * 1e3:9.1f}{direct / auto:12.2f}"
+            f"{torch['seconds'][0] * 1e3:9.1f} |     {peaks[0]:7.2f}{peaks[1]:6.2f}"
+            f"{torch['peak']:8.2f}",
+            flush=True,
+        )
+    step = run([], ((256, 256, 32), (16, 16, 8), (1, 1)), repeats=3)
+    print(
+        "a training step, two hidden layers of 4 channels, [16,16,8], 256x256x32, batch 1: "
+        f"{step['seconds'][0]:.2f} s, peak {step['peak']:.2f} GiB"
+    )
+
+
+def fit() -> None:
+    """Print the constants of the cost model that fit this machine's times best, relatively."""
+    from lib.fourier import best_blocks, direct_work, fourier_work
+
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    work, seconds = ([], []), ([], [])
+    for shape, kernel, channels in cases(backend):
+        measured = run(["direct", "fourier"], (shape, kernel, channels), limit=0.5)["seconds"]
+        full = (*kernel, *channels)
+        axes = best_blocks(shape, full, True, backend, True)
+        for rows, row in zip(
+            work, (direct_work(shape, full), fourier_work(axes, *channels)), strict=True
+        ):
+            rows.append(row)
+        for times, value in zip(seconds, measured, strict=True):
+            times.append(value)
+        print(shape, kernel, channels, *(f"{v * 1e3:.1f}" for v in measured), flush=True)
+    for name, rows, times in zip(["direct", "fourier"], work, seconds, strict=True):
+        weighted = np.divide(rows, np.array(times)[:, None])
+        constants, _ = nnls(weighted, np.ones(len(times)))
+        quality = np.percentile(weighted @ constants, [0, 25, 50, 75, 100])
+        print(name, ", ".join(f"{c:.2g}" for c in constants), "predicted / measured", quality)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--headline", action="store_true", help="one row of the grid")
+    parser.add_argument("--fit", action="store_true", help="fit the cost model of lib.fourier")
+    chosen = parser.parse_args()
+    if chosen.fit:
+        fit()
+    else:
+        table([HEADLINE] if chosen.headline else cases())
+
+
+if __name__ == "__main__":
+    main()
