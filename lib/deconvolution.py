@@ -2,8 +2,8 @@
 
 A volume is (X, Y, Z) in any unit of intensity. A PSF is (a, b, c), any extents, odd or even, even
 larger than the volume; its centre is the voxel ``size // 2`` of each axis, its sum does not
-matter. float64 stays, every other type is worked on in float32. Transforms run on one thread:
-``with scipy.fft.set_workers(n)`` gives them more.
+matter, but a sensor's offset must have been subtracted. float64 stays, every other type is worked
+on in float32. Transforms run on one thread; ``with scipy.fft.set_workers(n)`` gives them more.
 """
 
 import numpy as np
@@ -119,7 +119,7 @@ def blind_richardson_lucy(
     improved = off_grid(spread, psf.shape)
     shift = np.round(ndimage.center_of_mass(improved)).astype(int) - np.array(psf.shape) // 2
     psf = off_grid(np.roll(spread, -shift, (0, 1, 2)), psf.shape)
-    return np.roll(scene, shift, (0, 1, 2))[blur.inside], unit_psf(psf, volume.dtype)
+    return np.roll(scene, shift, (0, 1, 2))[blur.inside].copy(), unit_psf(psf, volume.dtype)
 
 
 def wiener(volume: np.ndarray, psf: np.ndarray, balance: float) -> np.ndarray:
