@@ -1,5 +1,7 @@
 """Layers that Keras lacks. A batch is ``(N, X, Y, Z, C)``."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -31,7 +33,10 @@ class DivisibleExtents(keras.layers.Layer):
     def call(self, inputs):
         for axis, extent in enumerate(inputs.shape[1:-1], start=1):
             if extent is None:
-                inputs = _checked_when_run(inputs, axis, self.factor)
+                rule = f"axis {axis} of the batch: this network needs a multiple of {self.factor}"
+                inputs = _checked_when_run(
+                    inputs, axis, rule, lambda n: n // self.factor * self.factor
+                )
             elif extent % self.factor:
                 raise ValueError(
                     f"axis {axis} of the batch has {extent} voxels: "
@@ -46,15 +51,14 @@ class DivisibleExtents(keras.layers.Layer):
         return {**super().get_config(), "factor": self.factor}
 
 
-def _checked_when_run(inputs, axis: int, factor: int):
-    """The same check for an extent that only TensorFlow's running graph knows."""
+def _checked_when_run(inputs, axis: int, rule: str, right):
+    """The same for an extent n that only TensorFlow's running graph knows: n == right(n)."""
     if keras.backend.backend() != "tensorflow" or isinstance(inputs, keras.KerasTensor):
         return inputs
     import tensorflow as tf
 
-    rule = f"axis {axis} of the batch: this network needs a multiple of {factor}"
     extent = tf.shape(inputs)[axis]
-    check = tf.debugging.assert_equal(extent, extent // factor * factor, rule)
+    check = tf.debugging.assert_equal(extent, right(extent), rule)
     with tf.control_dependencies([check]):
         return tf.identity(inputs)
 
@@ -82,7 +86,7 @@ class FourierConv3D(keras.layers.Conv3D):
         ValueError: another padding or method; strides, dilation_rate, groups or data_format other
             than Conv3D's defaults; when built or called, a batch without five dimensions or an
             extent, known then, that is too small for kernel and padding. Where only TensorFlow's
-            running graph knows it, TensorFlow's own error says so.
+            running graph knows it, its InvalidArgumentError says the same.
     """
 
     def __init__(self, filters, kernel_size, padding="same", method="auto", **kwargs):
@@ -97,16 +101,21 @@ class FourierConv3D(keras.layers.Conv3D):
 
     def convolution_op(self, inputs, kernel):
         extents, same = self.compute_output_shape(inputs.shape)[1:4], self.padding == "same"
-        if self.padding == "reflect":
-            inputs = mirror(inputs, self.kernel_size)
+        inputs = self._checked_and_mirrored(inputs)
         axes = self._blocks(extents, kernel.shape, same)
         if axes is None:
-            return ops.conv(
-                inputs, kernel, padding="same" if same else "valid", data_format=self.data_format
-            )
+            zeros = "same" if same else "valid"
+            return ops.conv(inputs, kernel, padding=zeros, data_format=self.data_format)
         kind = "float64" if self.compute_dtype == "float64" else "float32"
         result = fourier_conv3d(ops.cast(inputs, kind), ops.cast(kernel, kind), same, axes)
         return ops.cast(result, self.compute_dtype)
+
+    def _checked_and_mirrored(self, inputs):
+        for axis, (extent, least) in enumerate(zip(inputs.shape[1:4], self._least(), strict=True)):
+            if extent is None and least > 1:
+                rule, floor = self._rule(axis + 1, least), functools.partial(ops.maximum, least)
+                inputs = _checked_when_run(inputs, axis + 1, rule, floor)
+        return mirror(inputs, self.kernel_size) if self.padding == "reflect" else inputs
 
     def _blocks(self, extents, kernel, same):
         """How to cut the volume for Fourier space; None: the direct way."""
@@ -118,18 +127,24 @@ class FourierConv3D(keras.layers.Conv3D):
     def compute_output_shape(self, input_shape):
         if len(input_shape) != 5:
             raise ValueError(f"the batch has shape {tuple(input_shape)}: needed is (N, X, Y, Z, C)")
-        lost = [n - 1 if self.padding == "valid" else 0 for n in self.kernel_size]
-        for axis, (extent, size) in enumerate(zip(input_shape[1:4], self.kernel_size, strict=True)):
-            least = {"same": 1, "valid": size, "reflect": size // 2 + 1}[self.padding]
+        for axis, (extent, least) in enumerate(zip(input_shape[1:4], self._least(), strict=True)):
             if extent is not None and extent < least:
-                raise ValueError(
-                    f"axis {axis + 1} of the batch has {extent} voxels: a kernel of {size} with "
-                    f"padding={self.padding!r} needs {least} or more"
-                )
-        extents = [
-            n if n is None else n - less for n, less in zip(input_shape[1:4], lost, strict=True)
-        ]
+                raise ValueError(f"{self._rule(axis + 1, least)}; it has {extent}")
+        lost = [n - 1 if self.padding == "valid" else 0 for n in self.kernel_size]
+        extents = [n if n is None else n - k for n, k in zip(input_shape[1:4], lost, strict=True)]
         return (input_shape[0], *extents, self.filters)
+
+    def _least(self):
+        """The smallest extents that kernel and padding allow."""
+        return [
+            {"same": 1, "valid": n, "reflect": n // 2 + 1}[self.padding] for n in self.kernel_size
+        ]
+
+    def _rule(self, axis, least):
+        return (
+            f"axis {axis} of the batch: kernel_size={self.kernel_size} with "
+            f"padding={self.padding!r} needs {least} voxels or more"
+        )
 
     def get_config(self):
         return {**super().get_config(), "method": self.method}
