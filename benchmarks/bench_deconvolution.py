@@ -17,8 +17,6 @@ from skimage import restoration
 from lib.blur import on_grid
 from lib.deconvolution import (
     blind_richardson_lucy,
-    estimate_psf,
-    gaussian_psf,
     linear_background,
     richardson_lucy,
     sharpen,
@@ -26,6 +24,7 @@ from lib.deconvolution import (
 )
 from lib.metrics import correlation
 from lib.phantoms import bead_volume, observe_beads
+from lib.psf import estimate_psf, gaussian_psf
 
 SIGMA, WIDE, SIZE = (1.5, 1.5, 4), (2.4, 2.4, 6.4), (13, 13, 31)
 SHAPES = (64, 64, 32), (128, 128, 32), (128, 128, 64)

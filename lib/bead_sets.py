@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.deconvolution import gaussian_psf
 from lib.intensity import rescale
 from lib.phantoms import bead_volume, observe_beads
+from lib.psf import gaussian_psf
 from lib.volumes import Volume, load_volume, read_pairs, save_volume
 
 SIGMA = (1.5, 1.5, 4.0)  # voxels, the Gaussian PSF of the phantoms: stretched along depth

@@ -7,7 +7,7 @@ on in float32. Transforms run on one thread; ``with scipy.fft.set_workers(n)`` g
 """
 
 import numpy as np
-from scipy import ndimage, optimize
+from scipy import ndimage
 from skimage import restoration
 from tqdm import tqdm
 
@@ -15,43 +15,10 @@ from lib.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit
 from lib.patches import per_axis
 
 ROUNDS = 20  # of the robust plane: on noise alone each leaves a third of the error
-# Until nothing gets better, or long enough; "maxcor": more memory of the curvature than the usual
-# 10, since the truths hold little of the high frequencies.
-SOLVER = {
-    "method": "L-BFGS-B",
-    "jac": True,
-    "options": {"maxiter": 1000, "maxfun": 2000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-9},
-}
-
-
-def gaussian_psf(sigma, size=None) -> np.ndarray:
-    """A Gaussian point spread function, sampled at the voxels' centres.
-
-    Args:
-        sigma: standard deviation in voxels, one number or one for each axis.
-        size: extents in voxels, likewise; None: odd, 4 sigma to each side, as in
-            `scipy.ndimage.gaussian_filter`.
-
-    Returns:
-        (a, b, c) float64 with sum 1, its peak at ``size // 2``.
-
-    Raises:
-        ValueError: a sigma that is not above 0, or a size below 1.
-    """
-    sigma = per_axis(sigma, "sigma", float)
-    if min(sigma) <= 0:
-        raise ValueError(f"sigma={sigma}: give more than 0 voxels on each axis")
-    size = [2 * int(4 * s + 0.5) + 1 for s in sigma] if size is None else per_axis(size, "size")
-    if min(size) < 1:
-        raise ValueError(f"size={size}: give 1 voxel or more on each axis")
-    offsets = (np.arange(n) - n // 2 for n in size)
-    x, y, z = (np.exp(-0.5 * (d / s) ** 2) for d, s in zip(offsets, sigma, strict=True))
-    psf = x[:, None, None] * y[:, None] * z
-    return psf / psf.sum()
 
 
 def richardson_lucy(
-    volume: np.ndarray, psf: np.ndarray, iterations: int, *, background=0, progress: bool = False
+    volume: np.ndarray, psf: np.ndarray, iterations, *, background=0, progress: bool = False
 ) -> np.ndarray:
     """Richardson-Lucy deconvolution: the likeliest scene for an image with Poisson noise.
 
@@ -65,25 +32,31 @@ def richardson_lucy(
     Args:
         volume: (X, Y, Z), values >= 0.
         psf: (a, b, c), values >= 0; centre at ``size // 2``; normalised to sum 1.
-        iterations: 1 or more.
+        iterations: 1 or more; several counts, rising, give the estimate after each.
         background: light and offset that no object explains, in units of ``volume``: a number or
             an array of its shape. It is part of the model, so that the noise stays Poisson:
             slower than subtracting it, but it gets further.
         progress: show a bar.
 
     Returns:
-        (X, Y, Z), values >= 0, in units of ``volume`` above ``background``.
+        (X, Y, Z), values >= 0, in units of ``volume`` above ``background``; for several counts
+        (counts, X, Y, Z).
 
     Raises:
         ValueError: no 3D array; values that are negative, infinite or not a number; a PSF that
-            is zero; a background of another shape; iterations below 1.
+            is zero; a background of another shape; iterations below 1, or not rising.
     """
+    counts = [_steps(count, "iterations") for count in np.atleast_1d(iterations).tolist()]
+    if counts != sorted(set(counts)):
+        raise ValueError(f"iterations={iterations}: give rising counts")
     volume, background = _image(volume, background)
     blur, scene = _start(volume, background, unit_psf(psf, volume.dtype))
-    weight = blur.weight()
-    for _ in tqdm(range(_steps(iterations, "iterations")), disable=not progress):
+    weight, estimates = blur.weight(), []
+    for done in tqdm(range(1, counts[-1] + 1), disable=not progress):
         _improve(scene, volume, background, blur, weight)
-    return scene[blur.inside].copy()
+        if done in counts:
+            estimates.append(scene[blur.inside].copy())
+    return np.stack(estimates) if np.ndim(iterations) else estimates[0]
 
 
 def blind_richardson_lucy(
@@ -171,44 +144,6 @@ def sharpen(volume: np.ndarray, sigma, amount: float) -> np.ndarray:
     return volume + amount * (volume - ndimage.gaussian_filter(volume, sigma))
 
 
-def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
-    """The PSF that turns truths into volumes: least squares over its voxels, none negative.
-
-    Each volume may lie on a plane of its own, an offset and a glow, fitted along. Only voxels
-    whose whole neighbourhood, of the PSF's extents, lies within the truth are compared: nothing
-    is assumed of what lies outside. Solved by L-BFGS-B (R. H. Byrd et al., 1995).
-
-    Args:
-        volumes, truths: sequences of (X, Y, Z), pairs of one shape; one gain for all pairs.
-        size: the PSF's extents in voxels, one number or one for each axis.
-        penalty: on the sum of squares of the PSF's voxels, relative to what the truths weigh; the
-            more, the less noise in the PSF and the smaller its sum. 0: none.
-
-    Returns:
-        (a, b, c) float64, centre at ``size // 2``; its sum is the gain from truth to volume.
-
-    Raises:
-        ValueError: no pair, or of two shapes; a size that is not 1 up to the shape; volumes or
-            truths all of one value; a penalty below 0.
-    """
-    size = per_axis(size, "size")
-    pairs = [
-        (real_array(v, "volumes"), real_array(t, "truths"))
-        for v, t in zip(volumes, truths, strict=True)
-    ]
-    light, energy = (sum(np.var(pair[i]) * pair[i].size for pair in pairs) ** 0.5 for i in (0, 1))
-    if not (light > 0 and energy > 0 and penalty >= 0):
-        raise ValueError(
-            f"{len(pairs)} pairs, volumes that vary by {light:g}, truths by {energy:g}, "
-            f"penalty={penalty}: give one pair or more that do, and 0 or more"
-        )
-    pairs = [_pair(v / light, t / energy, size) for v, t in pairs]  # numbers near 1 to solve for
-    start = np.full(np.prod(size), 1 / np.prod(size))
-    dark = [(0, None)] * start.size
-    solved = optimize.minimize(_misfit, start, (pairs, size, penalty), bounds=dark, **SOLVER)
-    return light / energy * solved.x.reshape(size)
-
-
 def linear_background(volume: np.ndarray) -> np.ndarray:
     """The plane that most voxels lie on: an offset and a glow that rises linearly, for dark scenes.
 
@@ -231,33 +166,6 @@ def linear_background(volume: np.ndarray) -> np.ndarray:
         usual = 1.48 * np.median(np.abs(residual))
         fitted += plane(np.clip(residual, -usual, usual))
     return np.maximum(fitted, 0)
-
-
-def _pair(volume, truth, size) -> tuple:
-    """The blur by a truth, on the voxels whose neighbourhood lies in it, and the image there."""
-    fits = all(1 <= k <= n for k, n in zip(size, truth.shape, strict=True))
-    if volume.shape != truth.shape or not fits:
-        raise ValueError(
-            f"volumes hold {volume.shape}, truths {truth.shape}, size={size}: give pairs of one "
-            "shape, and a size from 1 up to it"
-        )
-    before = [(k - 1) // 2 for k in size]
-    valid = [n - k + 1 for n, k in zip(truth.shape, size, strict=True)]
-    image = volume[tuple(slice(b, b + n) for b, n in zip(before, valid, strict=True))]
-    scene = np.zeros(fast_grid(truth.shape))
-    scene[tuple(slice(n) for n in truth.shape)] = truth
-    return Blur(np.roll(scene, [-b for b in before], (0, 1, 2)), valid), image - plane(image)
-
-
-def _misfit(taps, pairs, size, penalty) -> tuple:
-    """Half the squared misfit of a PSF to all pairs and its penalty; its gradient."""
-    value, gradient = penalty / 2 * np.sum(taps**2), penalty * taps
-    for blur, image in pairs:
-        residual = blur(on_grid(taps.reshape(size), blur.grid)) - image
-        residual -= plane(residual)
-        value += np.sum(residual**2) / 2
-        gradient += off_grid(blur.transpose(residual), size).ravel()
-    return value, gradient
 
 
 def _image(volume, background) -> tuple:

@@ -11,13 +11,12 @@ from skimage import filters, restoration
 
 from lib.deconvolution import (
     blind_richardson_lucy,
-    estimate_psf,
-    gaussian_psf,
     linear_background,
     richardson_lucy,
     sharpen,
     wiener,
 )
+from lib.psf import estimate_psf, gaussian_psf
 
 SIGMA = (1.2, 1.2, 2.0)
 
