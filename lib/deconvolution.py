@@ -1,9 +1,10 @@
-"""Classical deconvolution: point spread functions (PSF), Richardson-Lucy, Wiener, sharpen filter.
+"""Classical deconvolution: Richardson-Lucy, Wiener, sharpen filter.
 
-A volume is (X, Y, Z) in any unit of intensity. A PSF is (a, b, c), any extents, odd or even, even
-larger than the volume; its centre is the voxel ``size // 2`` of each axis, its sum does not
-matter, but a sensor's offset must have been subtracted. float64 stays, every other type is worked
-on in float32. Transforms run on one thread; ``with scipy.fft.set_workers(n)`` gives them more.
+A volume is (X, Y, Z) in any unit of intensity. A point spread function (PSF) is (a, b, c), any
+extents, odd or even, even larger than the volume; its centre is the voxel ``size // 2`` of each
+axis, its sum does not matter, but a sensor's offset must have been subtracted. float64 stays,
+every other type is worked on in float32. Transforms run on one thread;
+``with scipy.fft.set_workers(n)`` gives them more.
 """
 
 import numpy as np
@@ -44,10 +45,10 @@ def richardson_lucy(
 
     Raises:
         ValueError: no 3D array; values that are negative, infinite or not a number; a PSF that
-            is zero; a background of another shape; iterations below 1, or not rising.
+            is zero; a background of another shape; iterations below 1, not rising, or none.
     """
     counts = [_steps(count, "iterations") for count in np.atleast_1d(iterations).tolist()]
-    if counts != sorted(set(counts)):
+    if not counts or counts != sorted(set(counts)):
         raise ValueError(f"iterations={iterations}: give rising counts")
     volume, background = _image(volume, background)
     blur, scene = _start(volume, background, unit_psf(psf, volume.dtype))

@@ -16,7 +16,7 @@ from lib.deconvolution import (
     sharpen,
     wiener,
 )
-from lib.psf import estimate_psf, gaussian_psf
+from lib.psf import gaussian_psf
 
 SIGMA = (1.2, 1.2, 2.0)
 
@@ -49,29 +49,6 @@ def delta(size, at):
     psf = np.zeros(size)
     psf[at] = 7
     return psf
-
-
-def test_gaussian_psf_blurs_as_scipy_does():
-    sigma = (1.5, 0.7, 2.0)
-    psf = gaussian_psf(sigma)
-    assert psf.shape == (13, 7, 17) and psf.sum() == pytest.approx(1)
-    blurred = ndimage.gaussian_filter(delta((21, 21, 21), (10, 10, 10)) / 7, sigma)
-    np.testing.assert_allclose(psf, blurred[4:17, 7:14, 2:19], atol=1e-15)
-
-
-def test_gaussian_psf_of_even_size_peaks_at_half_of_it():
-    psf = gaussian_psf(1, (4, 5, 6))
-    assert np.unravel_index(psf.argmax(), psf.shape) == (2, 2, 3)
-    assert psf[1, 2, 3] / psf[2, 2, 3] == pytest.approx(np.exp(-0.5))
-
-
-@pytest.mark.parametrize(
-    "arguments, text",
-    [(((1, 0, 1),), r"sigma=\(1.0, 0.0, 1.0\): give more"), ((1, (3, 0, 3)), r"size=\(3, 0, 3\)")],
-)
-def test_gaussian_psf_refuses(arguments, text):
-    with pytest.raises(ValueError, match=text):
-        gaussian_psf(*arguments)
 
 
 def by_matrix(volume, psf, iterations, background):
@@ -151,6 +128,17 @@ def test_light_sent_out_of_the_window_is_brought_back():
     np.testing.assert_allclose(result[-1], volume.mean(), rtol=1e-9)  # none of it is seen
 
 
+@pytest.mark.parametrize("counts", [(3, 10), [1, 2, 5], np.array([4]), range(2, 4)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_several_counts_give_the_estimate_after_each(counts, kind):
+    volume, psf = random(6, 5, 7).astype(kind), random(3, 4, 2, seed=1)
+    stacked = richardson_lucy(volume, psf, counts, background=0.1)
+    assert stacked.shape == (len(counts), 6, 5, 7) and stacked.dtype == kind
+    for count, estimate in zip(counts, stacked, strict=True):
+        alone = richardson_lucy(volume, psf, int(count), background=0.1)
+        np.testing.assert_array_equal(estimate, alone)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 60000])
 def test_units_of_volume_and_psf_do_not_matter(scale):
     volume, psf = random(8, 8, 8), random(3, 4, 3, seed=1)
@@ -212,6 +200,11 @@ def test_memory_is_eight_copies_at_most():
         ((np.ones((3, 3, 3)), np.ones((3, 3)), 1), 0, r"psf is float64 \(3, 3\)"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), 0), 0, "iterations=0: give a whole number, 1 or"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), 2.5), 0, "iterations=2.5: give a whole number"),
+        ((np.ones((3, 3, 3)), gaussian_psf(1), (10, 3)), 0, r"iterations=\(10, 3\): give rising"),
+        ((np.ones((3, 3, 3)), gaussian_psf(1), [3, 3]), 0, r"iterations=\[3, 3\]: give rising"),
+        ((np.ones((3, 3, 3)), gaussian_psf(1), ()), 0, r"iterations=\(\): give rising counts"),
+        ((np.ones((3, 3, 3)), gaussian_psf(1), (0, 3)), 0, "iterations=0: give a whole number, 1"),
+        ((np.ones((3, 3, 3)), gaussian_psf(1), [[1, 2]]), 0, r"iterations=\[1, 2\]: give a whole"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), 1), -2, "background holds -2: give finite values"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), 1), np.ones((3, 1, 3)), r"shape \(3, 1, 3\): give"),
     ],
@@ -301,55 +294,6 @@ def test_blind_keeps_psf_and_scene_in_place():
 def test_blind_refuses(steps):
     with pytest.raises(ValueError, match=f"steps={steps}: give a whole number, 1 or more"):
         blind_richardson_lucy(np.ones((3, 3, 3)), 1, psf=gaussian_psf(1), steps=steps)
-
-
-@pytest.mark.parametrize("size", [(4, 3, 6), (5, 5, 5), (1, 2, 1)])
-def test_estimate_psf_is_exact_without_noise(size):
-    true = 40 * random(*size, seed=5)
-    true[0] *= true[0] > 30  # some voxels dark
-    truths = [random(14, 13, 15, seed=1), random(12, 16, 14, seed=2)]
-    slope = np.arange(13)[:, None] * 4.0
-    volumes = [same(t, true) + glow for t, glow in zip(truths, (9 + slope, -50), strict=True)]
-    result = estimate_psf(volumes, truths, size, penalty=0)
-    np.testing.assert_allclose(result, true, atol=1e-5)
-
-
-def test_estimate_psf_with_noise_serves_richardson_lucy():
-    true, rng = gaussian_psf(SIGMA, (9, 9, 13)), np.random.default_rng(3)
-    truths = [points(32, 32, 24, count=40, seed=s) for s in (1, 2)]
-    volumes = [rng.poisson(300 * same(t, true) + 1000) for t in truths]
-    psf = estimate_psf(volumes, truths, (9, 9, 13))
-    assert psf.min() >= 0 and correlation(psf, true) > 0.95
-    assert psf.sum() == pytest.approx(300, rel=0.1)
-
-
-def test_estimate_psf_weighs_the_penalty():
-    true, truth = gaussian_psf(1, 5), random(16, 16, 16)
-    free, held = (estimate_psf([same(truth, true)], [truth], 5, penalty=p) for p in (0, 100))
-    assert free.sum() == pytest.approx(1, abs=1e-4) and held.sum() < 0.1
-
-
-@pytest.mark.parametrize(
-    "volumes, truths, size, penalty, text",
-    [
-        ([], [], 3, 0, "0 pairs"),
-        ([random(4, 4, 4)], [random(4, 4, 5)], 3, 0, r"hold \(4, 4, 4\), truths \(4, 4, 5\), size"),
-        ([random(4, 4, 4)], [random(4, 4, 4)], (3, 5, 3), 0, r"size=\(3, 5, 3\): give pairs"),
-        ([random(4, 4, 4)], [random(4, 4, 4)], (3, 0, 3), 0, r"size=\(3, 0, 3\): give pairs"),
-        (
-            [random(4, 4, 4)],
-            [np.ones((4, 4, 4))],
-            3,
-            0,
-            r"1 pairs, volumes that vary by \d.*, truths by 0,",
-        ),
-        ([random(4, 4, 4)], [random(4, 4, 4)], 3, -1, "penalty=-1: give"),
-        ([random(4, 4, 4)], [], 3, 0, "zip"),
-    ],
-)
-def test_estimate_psf_refuses(volumes, truths, size, penalty, text):
-    with pytest.raises(ValueError, match=text):
-        estimate_psf(volumes, truths, size, penalty=penalty)
 
 
 def test_linear_background_looks_past_the_beads():
