@@ -88,7 +88,7 @@ def bead_volume(
     Source: the beads of github.com/oura-hideyoshi/3D-autoencoder, there drawn by hand.
     """
     _check_shape(shape)
-    if beads < 0 or beads != int(beads):
+    if not (beads >= 0 and beads % 1 == 0):
         raise ValueError(f"beads={beads}: give a whole number, 0 or more")
     _check_ranges(radius=radius, brightness=brightness)
     rng = np.random.default_rng(seed)
@@ -117,8 +117,8 @@ def observe_beads(
 
     Args:
         truth: (X, Y, Z), 0 or more.
-        psf: (a, b, c), 0 or more, at most as large as twice the volume; scaled to a sum of 1. Its
-            centre is the voxel ``size // 2``.
+        psf: (a, b, c), 0 or more, of any extents; scaled to a sum of 1. Its centre is the voxel
+            ``size // 2``.
         peak: the blurred beads are scaled to this maximum, in units of light.
         offset: light everywhere, in the same units.
         glow: (lowest, highest); outside light rises linearly along x from 0 to a value drawn
@@ -131,13 +131,14 @@ def observe_beads(
         (X, Y, Z) float32, 0..1.
 
     Raises:
-        ValueError: negative or NaN values, a PSF that is empty or black, a swapped range.
+        ValueError: values that are negative or not finite, a PSF that is empty or black, a
+            swapped range.
     """
     _check_observation(truth, psf, photons)
     _check_ranges(glow=glow)
     for name, value in {"peak": peak, "offset": offset, "read_noise": read_noise}.items():
-        if not value >= 0:
-            raise ValueError(f"{name}={value}: give 0 or more")
+        if not 0 <= value < np.inf:
+            raise ValueError(f"{name}={value}: give 0 or more, finite")
     rng = np.random.default_rng(seed)
     light = fftconvolve(truth, np.divide(psf, np.sum(psf)), mode="full")
     corner = np.floor_divide(psf.shape, 2)
@@ -166,14 +167,15 @@ def _check_shape(shape) -> None:
 
 def _check_ranges(**ranges) -> None:
     for name, pair in ranges.items():
-        if np.shape(pair) != (2,) or not 0 <= pair[0] <= pair[1]:
-            raise ValueError(f"{name}={pair}: give (lowest, highest), 0 <= lowest <= highest")
+        if np.shape(pair) != (2,) or not 0 <= pair[0] <= pair[1] < np.inf:
+            raise ValueError(f"{name}={pair}: give (lowest, highest), 0 <= lowest <= highest < inf")
 
 
 def _check_observation(truth, psf, photons) -> None:
     for name, array in {"truth": truth, "psf": psf}.items():
-        if np.ndim(array) != 3 or not np.all(np.asarray(array) >= 0):
-            raise ValueError(f"{name} {np.shape(array)}: needed is (X, Y, Z), 0 or more, no NaN")
+        fits = np.ndim(array) == 3 and np.size(array) and np.isfinite(array).all()
+        if not fits or np.min(array) < 0:
+            raise ValueError(f"{name} {np.shape(array)}: needed is (X, Y, Z), finite, 0 or more")
     if not np.sum(psf) > 0:
         raise ValueError("psf is black: it needs a sum above 0")
     if not photons > 0:
