@@ -80,7 +80,7 @@ def read_bead_set(folder, like=None) -> list[tuple[np.ndarray, np.ndarray]]:
     Args:
         folder: holds ``image`` and ``label`` (`lib.volumes.read_pairs`).
         like: another such folder, whose labels give the scale: the training set's, for a
-            validation set. None: this one's.
+            validation set, whose labels may then leave 0..1. None: this one's.
 
     Returns:
         [(image, label)], (X, Y, Z) float32.
