@@ -71,7 +71,8 @@ class FourierConv3D(keras.layers.Conv3D):
     take a tenth of the time or less. What differs from Conv3D: sums run in float32 (float64 in a
     float64 layer) whatever the compute type; rounding errors are relative to the largest values of
     a block, about 1e-6 of them; a NaN spreads over its whole block; training keeps the spectra of
-    input and kernel until the gradient, about four times the memory of the input.
+    input and kernel until the gradient, three to five times the memory of the input (for 32^3 and
+    such kernels twelve times).
 
     Args:
         filters, kernel_size: as in Conv3D.

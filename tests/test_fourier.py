@@ -101,17 +101,24 @@ def test_blocks_cover_an_axis_and_hold_what_they_need(extent, lags, count, same)
     assert cut.length == extent + lags // 2 if same and count == 1 else cut.inputs
 
 
-def work(extents, kernel, forced=True):
-    return best_blocks(extents, kernel, True, "tensorflow", forced)
+def work(extents, kernel, forced=True, backend="tensorflow"):
+    return best_blocks(extents, kernel, True, backend, forced)
 
 
-def test_large_kernels_go_through_fourier_space_and_small_ones_do_not():
-    assert work((128, 128, 32), (16, 16, 8, 4, 4), forced=False) is not None
-    assert work((None, None, None), (16, 16, 8, 4, 4), forced=False) is not None
-    for kernel in [(1, 1, 1, 16, 16), (3, 3, 3, 1, 1), (3, 3, 3, 16, 16)]:
-        assert work((128, 128, 32), kernel, forced=False) is None
-        assert work((None, None, None), kernel, forced=False) is None
-        assert work((128, 128, 32), kernel) is not None
+@pytest.mark.parametrize("extents", [(128, 128, 32), (None, None, None)])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_large_kernels_go_through_fourier_space_and_single_voxels_do_not(backend, extents):
+    assert work(extents, (16, 16, 8, 4, 4), False, backend) is not None
+    for channels in [(1, 1), (16, 16)]:
+        assert work(extents, (1, 1, 1, *channels), False, backend) is None
+        assert work(extents, (1, 1, 1, *channels), True, backend) is not None
+
+
+@pytest.mark.parametrize("channels", [(1, 1), (4, 4), (16, 16)])
+def test_small_kernels_do_on_jax_alone(channels):
+    for backend in ("tensorflow", "torch"):
+        assert work((64, 64, 64), (3, 3, 3, *channels), False, backend) is None
+    assert work((64, 64, 64), (3, 3, 3, *channels), False, "jax") is not None
 
 
 @given(
