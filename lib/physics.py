@@ -1,0 +1,137 @@
+"""A network that knows the physics: Richardson-Lucy with a given or learned PSF, then a small CNN.
+
+The unrolled iterations undo the blur, as the physics of the image says; what they leave, noise and
+the grain that comes with many iterations, a few learned convolutions judge from three stages of
+the same unrolling. After Y. Li et al., Incorporating the image formation process into deep learning
+improves network performance, Nature Methods 19 (2022), whose steps are learned themselves; here
+only PSF and judgement are, so four volumes suffice.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from lib.deconvolution import linear_background, richardson_lucy
+from lib.intensity import rescale
+from lib.psf import estimate_psf
+from lib.sampling import PatchSampler
+from lib.training import PatchDataset, adam, train
+
+STAGES = (10, 100, 500)  # iterations whose estimates the CNN sees: blurred, sharp, grainy
+
+
+@dataclass(frozen=True, eq=False)
+class RichardsonLucyNetwork:
+    """What `train_richardson_lucy_network` returns; apply it by a call, ``network(volume)``.
+
+    Args:
+        psf: (a, b, c), centre at ``size // 2``.
+        head: the CNN, (N, x, y, z, 1 + stages) -> (N, x, y, z, 1).
+    """
+
+    psf: np.ndarray
+    head: keras.Model
+
+    def __call__(self, volume: np.ndarray) -> np.ndarray:
+        """The beads of an observed volume.
+
+        Args:
+            volume: (X, Y, Z) in any unit; give the whole, for it is scaled by its own maximum.
+
+        Returns:
+            (X, Y, Z) float32, 0 or more, in units of the labels trained on.
+
+        Raises:
+            ValueError: not 3D, NaN or infinity, or constant.
+        """
+        stages = richardson_lucy_stages(volume, self.psf)
+        return np.maximum(keras.ops.convert_to_numpy(self.head(stages[None]))[0, ..., 0], 0)
+
+    def save(self, folder) -> Path:
+        """Write ``psf.npy`` and ``head.keras`` to a folder."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(folder / "psf.npy", self.psf)
+        self.head.save(folder / "head.keras")
+        return folder
+
+    @classmethod
+    def load(cls, folder) -> "RichardsonLucyNetwork":
+        """What `save` wrote."""
+        head = keras.saving.load_model(Path(folder) / "head.keras")
+        return cls(np.load(Path(folder) / "psf.npy"), head)
+
+
+def train_richardson_lucy_network(
+    pairs,
+    psf: np.ndarray | None = None,
+    *,
+    psf_size=(9, 9, 25),
+    patch=16,
+    steps: int = 600,
+    learning_rate: float = 5e-3,
+    seed: int = 0,
+    folder=None,
+) -> RichardsonLucyNetwork:
+    """Learn the PSF, where none is given, and the CNN from pairs of an image and its truth.
+
+    Args:
+        pairs: [(image, label)], each (X, Y, Z); images in any unit, labels 0 or more.
+        psf: (a, b, c); None: `estimate_psf` finds it from the pairs.
+        psf_size: extents of the PSF to be found, in voxels.
+        patch: extent of the training patches in voxels, one number or one for each axis.
+        steps: of training, four patches each, most of them around beads.
+        learning_rate: the highest, see `lib.training.adam`.
+        seed: decides weights and patches.
+        folder: where to leave history and best weights; None: nowhere.
+
+    Returns:
+        The network, ready to be called.
+
+    Raises:
+        ValueError: what `PatchSampler` or `estimate_psf` refuses.
+    """
+    if psf is None:
+        psf = _learned_psf(pairs, psf_size)
+    stages = [(richardson_lucy_stages(image, psf), label) for image, label in pairs]
+    keras.utils.set_random_seed(seed)
+    head = _head(np.max([stage.max((0, 1, 2)) for stage, _ in stages], axis=0))
+    black = float(np.mean([np.mean(np.square(label)) for _, label in pairs]))
+    head.compile(adam(learning_rate, steps), loss="mse", loss_weights=1 / black)
+    sampler = PatchSampler(stages, patch, foreground=0.7, flips=["x", "y", "z"])
+    epochs = max(1, steps // 50)
+    train(head, PatchDataset(sampler, 4, steps // epochs, seed=seed), epochs, folder=folder)
+    return RichardsonLucyNetwork(np.asarray(psf), head)
+
+
+def richardson_lucy_stages(volume: np.ndarray, psf: np.ndarray) -> np.ndarray:
+    """The image above its background and its estimates after `STAGES` iterations.
+
+    Returns:
+        (X, Y, Z, 1 + stages) float32, in units of the image's highest value above background.
+    """
+    image = rescale(volume)
+    background = linear_background(image)
+    signal = image - background
+    estimates = richardson_lucy(image, psf, STAGES, background=background)
+    return np.stack([signal, *estimates], axis=-1, dtype=np.float32) / signal.max()
+
+
+def _learned_psf(pairs, size) -> np.ndarray:
+    images, labels = zip(*((rescale(image), label) for image, label in pairs), strict=True)
+    return estimate_psf(images, labels, size)
+
+
+def _head(highest) -> keras.Model:
+    """Three convolutions that see all before them, added to a linear guess."""
+    inputs = keras.Input((None, None, None, len(highest)))
+    x = scaled = layers.Normalization(mean=0 * highest, variance=highest**2)(inputs)
+    for _ in range(3):
+        new = layers.Conv3D(12, (3, 3, 5), padding="same")(x)
+        x = layers.Concatenate()([x, layers.LeakyReLU(0.1)(new)])
+    correction = layers.Conv3D(1, 3, padding="same", kernel_initializer="zeros")(x)
+    outputs = layers.Add()([layers.Conv3D(1, 1)(scaled), correction])
+    return keras.Model(inputs, outputs, name="richardson_lucy_network")
