@@ -239,6 +239,13 @@ def test_photons_come_in_whole_numbers():
     assert len(levels) < 60 and np.abs(counted - np.round(counted)).max() < 1e-3
 
 
+def test_where_no_light_falls_no_photon_is_counted():
+    truth = np.zeros((30, 20, 20))
+    truth[3, 10, 10] = 1  # rounding in Fourier space leaves less than nothing far from it
+    seen = observe_beads(truth, np.ones((3, 5, 5)), offset=0, glow=(0, 0), read_noise=0, seed=0)
+    assert seen[2:5, 8:13, 8:13].min() > 0.5 and np.count_nonzero(seen) == 3 * 5 * 5
+
+
 def test_neighbours_have_noise_of_their_own():
     seen = observe_beads(np.zeros((40, 40, 40)), DOT, glow=(0, 0), seed=5)
     for axis in range(3):

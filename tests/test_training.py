@@ -124,16 +124,8 @@ def rates(learning_rate, steps, at):
 
 def test_adam_warms_up_and_decays_by_a_cosine_to_nothing():
     at = [0, 5, 10, 10 + 30, 10 + 45, 10 + 60, 100, 150]
-    shares = [
-        0.1,
-        0.55,
-        1,
-        (1 + 0.5) / 2,
-        (1 + 0) / 2,
-        (1 - 0.5) / 2,
-        0,
-        0,
-    ]  # cos of 60°, 90°, 120°
+    cosines = np.array([0.5, 0, -0.5, -1, -1])  # of 60, 90, 120 and 180 degrees, and no further
+    shares = [0.1, 0.55, 1, *(1 + cosines) / 2]
     np.testing.assert_allclose(rates(0.02, 100, at), 0.02 * np.array(shares), rtol=1e-5, atol=1e-9)
 
 
