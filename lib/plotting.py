@@ -1,7 +1,7 @@
 """Pictures of volumes. Every function returns its figure; nothing is shown or saved here.
 
 A plane shows the first of its two axes to the right, the second upward, at the volume's spacing,
-with a bar in mm. What one figure compares shares one colour scale.
+with a bar in the unit of that spacing. What one figure compares shares one colour scale.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +29,7 @@ def show_slices(
     title: str = "",
     limits=None,
     cmap: str = "gray",
+    unit: str = "mm",
 ) -> Figure:
     """Three orthogonal slices through one voxel.
 
@@ -39,19 +40,20 @@ def show_slices(
         title: above the three.
         limits: (low, high) of the colour scale; None: those of the volume.
         cmap: matplotlib's name of a colour map.
+        unit: of the spacing, beside the bar; "voxels" where extents are given in voxels.
 
     Raises:
         ValueError: shapes differ, or there is no such voxel.
     """
     at = [n // 2 for n in volume.data.shape[:3]] if at is None else per_axis(at, "at")
     _check({"volume": volume.data}, labels or {}, dict(enumerate(at)))
-    low, high = _limits([volume.data], limits)
+    look = _look([volume.data], limits, cmap)
     widths = np.multiply(volume.data.shape[:3], volume.spacing)[[1, 0, 0]]
     figure, axes = plt.subplots(
         1, 3, figsize=(9, 3.4), dpi=DPI, layout="constrained", width_ratios=widths
     )
     for axis, ax in enumerate(axes):
-        _draw(ax, volume, axis, at[axis], low, high, cmap)
+        _draw(ax, volume, axis, at[axis], look, unit)
         _outline(ax, labels or {}, axis, at[axis])
         ax.set_title(f"{'xyz'[axis]} = {at[axis]}", fontsize=9)
     _legend(axes[-1], labels or {})
@@ -69,6 +71,7 @@ def compare(
     zoom: tuple[slice, slice] | None = None,
     limits=None,
     cmap: str = "gray",
+    unit: str = "mm",
 ) -> Figure:
     """One plane of several volumes side by side, on one colour scale.
 
@@ -80,6 +83,7 @@ def compare(
         zoom: a window of the plane (first axis, second axis), framed below and enlarged above.
         limits: (low, high) of the colour scale; None: those of all volumes.
         cmap: matplotlib's name of a colour map.
+        unit: of the spacing, beside the bar; "voxels" where extents are given in voxels.
 
     Raises:
         ValueError: shapes differ, labels of no such title, no such plane, or an empty zoom.
@@ -88,7 +92,7 @@ def compare(
         raise ValueError(f"volumes={list(volumes)}, labels={list(labels or {})}: titles must agree")
     for masks in (labels or {"": {}}).values():
         _check({title: v.data for title, v in volumes.items()}, masks, {axis: index})
-    low, high = _limits([np.take(v.data, index, axis) for v in volumes.values()], limits)
+    look = _look([np.take(v.data, index, axis) for v in volumes.values()], limits, cmap)
     heights = [max(_height(v, axis, None) for v in volumes.values())]
     if zoom:
         heights = [_height(next(iter(volumes.values())), axis, zoom), *heights]
@@ -100,7 +104,7 @@ def compare(
     for column, (title, volume) in enumerate(volumes.items()):
         masks = (labels or {}).get(title, {})
         for ax in grid[:, column]:
-            _draw(ax, volume, axis, index, low, high, cmap)
+            _draw(ax, volume, axis, index, look, unit)
             _outline(ax, masks, axis, index)
         if zoom:
             _enlarge(grid[0, column], grid[1, column], zoom)
@@ -110,8 +114,17 @@ def compare(
     return figure
 
 
-def patch_mosaic(patches: np.ndarray, *, columns: int = 4, spacing=(1, 1, 1), titles=()) -> Figure:
+def patch_mosaic(
+    patches: np.ndarray, *, columns: int = 4, spacing=(1, 1, 1), titles=(), unit: str = "mm"
+) -> Figure:
     """The middle z plane of each patch (N, x, y, z), in order, on one colour scale.
+
+    Args:
+        patches: (N, x, y, z).
+        columns: patches in a row.
+        spacing: of all patches, one number or one for each axis.
+        titles: one for each patch; none: their numbers.
+        unit: of the spacing, beside the bar.
 
     Raises:
         ValueError: other dimensions, no patch, or titles for some patches only.
@@ -125,97 +138,35 @@ def patch_mosaic(patches: np.ndarray, *, columns: int = 4, spacing=(1, 1, 1), ti
         rows, columns, figsize=(1.9 * columns, 2.05 * rows), dpi=DPI, layout="constrained",
         squeeze=False,
     )  # fmt: skip
-    low, high = _limits([patches], None)
+    look = _look([patches])
     for number, ax in enumerate(grid.flat):
         if number >= len(patches):
             ax.axis("off")
             continue
         patch = Volume.with_spacing(patches[number], spacing)
-        _draw(ax, patch, 2, patch.data.shape[2] // 2, low, high, "gray")
+        _draw(ax, patch, 2, patch.data.shape[2] // 2, look, unit)
         ax.set_title(titles[number] if len(titles) else f"patch {number}", fontsize=8)
     figure.colorbar(grid[0, 0].images[0], ax=grid, shrink=0.6)
     return figure
 
 
-def show_histories(
-    histories: Mapping[str, Mapping], keys=("loss", "val_loss"), *, unit: str = "loss"
-) -> Figure:
-    """Curves over the epochs, one panel for each training, on one scale.
+def project(volume: Volume, axis: int) -> Volume:
+    """The maximum intensity projection along one axis.
 
     Args:
-        histories: title -> history, as `lib.training.train` returns it.
-        keys: which of its curves.
-        unit: what the vertical axis measures.
+        volume: (X, Y, Z) or (X, Y, Z, C).
+        axis: 0, 1 or 2.
+
+    Returns:
+        A volume of extent 1 along that axis, its affine that of ``volume``: `compare` draws it at
+        ``index=0``.
 
     Raises:
-        ValueError: no history, or one with none of the keys.
+        ValueError: there is no such axis.
     """
-    for title, history in histories.items() or [("histories", {})]:
-        if not set(keys) & set(history):
-            raise ValueError(f"{title!r} holds {list(history)}: none of keys={tuple(keys)}")
-    figure, axes = plt.subplots(
-        1, len(histories), figsize=(4 * len(histories), 2.8), dpi=DPI, layout="constrained",
-        sharey=True, squeeze=False,
-    )  # fmt: skip
-    for ax, (title, history) in zip(axes[0], histories.items(), strict=True):
-        for key in [k for k in keys if k in history]:
-            name = "validation" if key.startswith("val_") else "training"
-            ax.plot(range(1, len(history[key]) + 1), history[key], label=name)
-        ax.set(title=title, xlabel="epoch")
-        ax.legend()
-    axes[0, 0].set_ylabel(unit)
-    return figure
-
-
-def show_histograms(
-    arrays: Mapping[str, np.ndarray], *, bins: int = 64, unit: str = "intensity"
-) -> Figure:
-    """Histograms of the positive values side by side, in the same bins, counts logarithmic.
-
-    Raises:
-        ValueError: nothing to show.
-    """
-    if not arrays:
-        raise ValueError("arrays is empty: give at least one")
-    figure, axes = plt.subplots(
-        1, len(arrays), figsize=(4 * len(arrays), 2.6), dpi=DPI, layout="constrained",
-        sharex=True, sharey=True, squeeze=False,
-    )  # fmt: skip
-    edges = np.linspace(0, max(float(np.max(a)) for a in arrays.values()), bins + 1)
-    for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
-        ax.hist(np.extract(np.greater(array, 0), array), bins=edges, log=True, color="#4a6fa5")
-        ax.set(title=title, xlabel=unit)
-    axes[0, 0].set_ylabel("voxels")
-    return figure
-
-
-def show_network(model, block: str = "Add", *, title: str = "") -> Figure:
-    """A U-shaped network as a row of boxes: as high as the extent, as wide as the channels.
-
-    Args:
-        model: a Keras model built for known extents.
-        block: the class of the layers whose outputs are drawn; dashes join equal extents.
-
-    Raises:
-        ValueError: no such layers, or extents left open.
-    """
-    shapes = [layer.output.shape for layer in model.layers if type(layer).__name__ == block]
-    if not shapes or None in (shapes[0][1], shapes[0][-1]):
-        raise ValueError(f"block={block!r}: the model has {shapes[:1]}, no known extents of it")
-    figure, ax = plt.subplots(figsize=(9, 2.8), dpi=DPI, layout="constrained")
-    x, before = 0.0, {}
-    for _, extent, *_, channels in shapes:
-        width, height = np.log2(channels) / 4, np.log2(extent)
-        ax.add_patch(Rectangle((x, -height / 2), width, height, fc="#4a6fa5", ec="black"))
-        ax.text(x + width / 2, -height / 2 - 0.2, f"{extent}³\n× {channels}", ha="center", va="top")
-        if extent in before:
-            ax.plot([before[extent], x], [height / 2] * 2, "k--", lw=0.8)
-        before[extent] = x + width
-        x += width + 0.9
-    tallest = np.log2(max(shape[1] for shape in shapes)) / 2
-    ax.set(xlim=(-0.3, x - 0.6), ylim=(-tallest - 1.8, tallest + 0.3), title=title)
-    ax.axis("off")
-    return figure
+    if axis not in (0, 1, 2):
+        raise ValueError(f"axis={axis!r}: give 0, 1 or 2")
+    return Volume(np.max(volume.data, axis, keepdims=True), volume.affine, volume.name)
 
 
 def _check(volumes: Mapping, masks: Mapping, at: Mapping[int, int]) -> None:
@@ -231,28 +182,27 @@ def _check(volumes: Mapping, masks: Mapping, at: Mapping[int, int]) -> None:
             raise ValueError(f"axis={axis}, index={index}: no such plane in a volume {shape}")
 
 
-def _limits(arrays: Sequence[np.ndarray], limits) -> tuple[float, float]:
-    if limits is not None:
-        return limits
-    return min(float(np.min(a)) for a in arrays), max(float(np.max(a)) for a in arrays)
+def _look(arrays: Sequence[np.ndarray], limits=None, cmap: str = "gray") -> dict:
+    """One colour scale for all, as `imshow` takes it."""
+    if limits is None:
+        limits = min(float(np.min(a)) for a in arrays), max(float(np.max(a)) for a in arrays)
+    return {"vmin": limits[0], "vmax": limits[1], "cmap": cmap, "interpolation": "nearest"}
 
 
-def _draw(ax, volume: Volume, axis: int, index: int, low, high, cmap) -> None:
+def _draw(ax, volume: Volume, axis: int, index: int, look: Mapping, unit: str) -> None:
     """One plane, voxels at their true proportions."""
     first, second = (a for a in range(3) if a != axis)
     spacing = volume.spacing
-    ax.imshow(
-        np.take(volume.data, index, axis).T, cmap, origin="lower", vmin=low, vmax=high,
-        aspect=spacing[second] / spacing[first], interpolation="nearest",
-    )  # fmt: skip
+    plane, aspect = np.take(volume.data, index, axis).T, spacing[second] / spacing[first]
+    ax.imshow(plane, origin="lower", aspect=aspect, **look)
     ax.set(xticks=[], yticks=[])
     ax.set_xlabel(f"{'xyz'[first]} →", fontsize=8, labelpad=1)
     ax.set_ylabel(f"{'xyz'[second]} →", fontsize=8, labelpad=1)
-    _scale_bar(ax, volume.data.shape[first], spacing[first])
+    _scale_bar(ax, volume.data.shape[first], spacing[first], unit)
 
 
 def _height(volume: Volume, axis: int, zoom) -> float:
-    """Height over width, in mm, of a plane or of a window of it."""
+    """Height over width, by the spacing, of a plane or of a window of it."""
     sides = []
     for n, a in enumerate(a for a in range(3) if a != axis):
         begin, end, _ = (zoom[n] if zoom else slice(None)).indices(volume.data.shape[a])
@@ -260,8 +210,8 @@ def _height(volume: Volume, axis: int, zoom) -> float:
     return sides[1] / sides[0]
 
 
-def _scale_bar(ax, extent: int, spacing: float) -> None:
-    """A bar of a round number of mm, about a quarter of the width."""
+def _scale_bar(ax, extent: int, spacing: float, unit: str) -> None:
+    """A bar of a round number of units, about a quarter of the width."""
     quarter = extent * spacing / 4 * (1 + 1e-9)  # 9.999999999999998 is 10
     power = 10 ** np.floor(np.log10(quarter))
     length = max(step * power for step in (1, 2, 5) if step * power <= quarter)
@@ -270,7 +220,7 @@ def _scale_bar(ax, extent: int, spacing: float) -> None:
     bar = {"lw": 2.5, "solid_capstyle": "butt", "color": "white", "transform": ax.transAxes}
     ax.plot([0.04, 0.04 + width], [0.05, 0.05], **bar, **edge)
     above = {"xytext": (0, 5), "textcoords": "offset points", "xycoords": "axes fraction"}
-    ax.annotate(f"{length:g} mm", (0.04, 0.05), fontsize=7, color="white", **above, **edge)
+    ax.annotate(f"{length:g} {unit}", (0.04, 0.05), fontsize=7, color="white", **above, **edge)
 
 
 def _outline(ax, masks: Mapping[str, np.ndarray], axis: int, index: int) -> None:

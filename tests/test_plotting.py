@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from lib import plotting
-from lib.models import resunet3d
-from lib.plotting import compare, patch_mosaic, show_histograms, show_histories, show_slices
+from lib.plotting import compare, patch_mosaic, project, show_slices
 from lib.volumes import Volume
 
 SPACING = (1, 2, 4)
@@ -116,13 +115,24 @@ def test_the_bar_is_a_round_number_of_mm(extent, spacing, length):
     assert ax.lines[0].get_transform() == ax.transAxes
 
 
+@pytest.mark.parametrize("unit, ending", [({}, " mm"), ({"unit": "voxels"}, " voxels")])
+def test_the_bar_speaks_the_unit_that_is_given(unit, ending):
+    for figure in (
+        compare({"a": V, "b": V}, 2, 1, **unit),
+        show_slices(V, **unit),
+        patch_mosaic(V.data[None], **unit),
+    ):
+        texts = [text.get_text() for ax in pictures(figure) for text in ax.texts]
+        assert texts and all(text.endswith(ending) for text in texts)
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.integers(1, 600), st.floats(1e-4, 1e4))
 @example(40, np.nextafter(1, 0))
 def test_the_bar_takes_a_tenth_to_a_quarter_of_the_width(extent, spacing):
     figure = Figure()
     ax = figure.subplots()
-    plotting._scale_bar(ax, extent, spacing)
+    plotting._scale_bar(ax, extent, spacing, "mm")
     start, end = ax.lines[0].get_xdata()
     assert 0.0999 < end - start < 0.2501
 
@@ -169,6 +179,28 @@ def test_slices_have_outlines_too_however_thin():
     assert [len(ax.collections) for ax in pictures(figure)] == [0, 0, 1]
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_projection_holds_the_brightest_of_each_line(axis):
+    data = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
+    affine = np.array([[0, -2, 0, 7], [1, 0, 0, 8], [0, 0, 4, 9], [0, 0, 0, 1]])
+    found = project(Volume(data, affine, "beads"), axis)
+    assert found.name == "beads" and np.array_equal(found.affine, affine)
+    assert found.data.dtype == np.float32
+    assert found.data.shape == tuple(1 if a == axis else n for a, n in enumerate((3, 4, 5)))
+    for voxel in np.ndindex(found.data.shape):
+        line = [slice(None) if a == axis else i for a, i in enumerate(voxel)]
+        assert found.data[voxel] == sorted(data[tuple(line)])[-1]
+    (ax,) = pictures(compare({"beads": found}, axis=axis, index=0))
+    assert np.array_equal(drawn(ax), found.data.squeeze(axis).T)
+
+
+def test_a_projection_keeps_channels():
+    channels = np.stack([V.data, -V.data], axis=-1)
+    found = project(Volume.with_spacing(channels, 1), 2).data
+    assert found.shape == (4, 5, 1, 2)
+    assert np.array_equal(found[..., 0, :], np.stack([V.data[:, :, 5], -V.data[:, :, 0]], axis=-1))
+
+
 def test_mosaic():
     patches = volume(5, 4, 3, 2).data
     figure = patch_mosaic(patches, columns=3, spacing=SPACING)
@@ -183,26 +215,6 @@ def test_mosaic():
     assert [ax.get_title() for ax in titled] == ["left", "right"]
 
 
-def test_histories():
-    first, second = {"loss": [3, 2, 1], "val_loss": [4, 3, 3]}, {"loss": [2.5]}
-    figure = show_histories({"deep": first, "flat": second}, unit="mse")
-    a, b = figure.axes
-    assert [line.get_label() for line in a.lines] == ["training", "validation"]
-    assert a.lines[1].get_xydata().tolist() == [[1, 4], [2, 3], [3, 3]]
-    assert len(b.lines) == 1 and b.get_ylim() == a.get_ylim(), "one scale"
-    assert (a.get_title(), a.get_ylabel(), a.get_xlabel()) == ("deep", "mse", "epoch")
-    (ax,) = show_histories({"deep": {"val_dice": [1]}}, keys=("dice", "val_dice")).axes
-    assert len(ax.lines) == 1
-
-
-def test_histograms_count_the_positive():
-    figure = show_histograms({"a": [[-1, 0, 2], [3, 3, 4]], "b": np.ones(7)}, bins=4, unit="HU")
-    counts = [sum(bar.get_height() for bar in ax.patches) for ax in figure.axes]
-    assert counts == [4, 7] and len(figure.axes[0].patches) == 4
-    assert figure.axes[0].get_yscale() == "log" and figure.axes[1].get_xlabel() == "HU"
-    assert isinstance(show_histograms({"nothing": np.zeros(3)}), Figure)
-
-
 @pytest.mark.filterwarnings("error")
 def test_all_can_be_drawn():
     masks = {str(i): box(4, 5, 6) for i in range(len(plotting.LABEL_COLOURS))}
@@ -212,8 +224,6 @@ def test_all_can_be_drawn():
         compare({"a": V, "b": V}, 1, 2, labels={"a": masks}, zoom=zoom),
         compare({"constant": Volume.with_spacing(np.zeros((3, 3, 3)), 1)}, 0, 0),
         patch_mosaic(np.ones((3, 4, 4, 4)) > 0, columns=2),
-        show_histories({"a": {"loss": [1, 2]}}),
-        show_histograms({"a": np.arange(9)}),
     ):
         figure.savefig(target := io.BytesIO(), format="png")
         assert target.tell() > 1000
@@ -246,26 +256,11 @@ MANY = {str(i): box(4, 5, 6) for i in range(9)}
         (lambda: patch_mosaic(np.zeros((0, 4, 4, 4))), "patches has shape"),
         (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), titles=["a"]), "titles holds 1 for 2"),
         (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), spacing=0), "spacing="),
-        (lambda: show_histories({"a": {"acc": [1]}}), r"'a' holds \['acc'\]: none of keys="),
-        (lambda: show_histories({}), "histories"),
-        (lambda: show_histograms({}), "arrays is empty"),
+        (lambda: project(V, 3), "axis=3: give 0, 1 or 2"),
+        (lambda: project(V, -1), "axis=-1"),
+        (lambda: project(V, None), "axis=None"),
     ],
 )
 def test_errors_name_what_is_wrong(call, message):
     with pytest.raises(ValueError, match=message):
         call()
-
-
-def test_a_network_is_drawn_block_by_block():
-    """Filters 1 at 32^3: widths 4 8 16 32 64 down, 16 8 4 2 up, extents halved and doubled."""
-    figure = plotting.show_network(resunet3d(1, (32, 32, 32, 1)))
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    extents, widths = (32, 16, 8, 4, 2, 4, 8, 16, 32), (4, 8, 16, 32, 64, 16, 8, 4, 2)
-    assert texts == [f"{e}³\n× {w}" for e, w in zip(extents, widths, strict=True)]
-    assert len(figure.axes[0].lines) == 4
-
-
-@pytest.mark.parametrize(("block", "extent"), [("Nothing", 16), ("Add", None)])
-def test_a_network_without_known_blocks_is_refused(block, extent):
-    with pytest.raises(ValueError, match=f"block='{block}'"):
-        plotting.show_network(resunet3d(1, (extent, extent, extent, 1)), block)

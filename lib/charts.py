@@ -1,0 +1,237 @@
+"""Curves, bars, histograms and drawings of networks. Every function returns its figure; nothing is
+shown or saved here.
+
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart
+(jfly.uni-koeln.de/color, 2008): black for the last, yellow, which white paper swallows, for gray.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lib.plotting import DPI
+
+COLOURS = (
+    "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999", "#000000",
+)  # fmt: skip
+MARKERS = "osD^v<>P"  # one for each colour, for readers who see none
+FAINTEST = 0.5  # side of a box, in log2, drawn for 1 voxel or 1 channel, whose log2 is 0
+NARROWEST = 12  # width of a drawing, in those units, below which boxes would be blown up
+
+
+def show_curves(
+    curves: Mapping,
+    *,
+    x: str,
+    y: str,
+    title: str = "",
+    log_x: bool = False,
+    log_y: bool = False,
+) -> Figure:
+    """Curves in one panel, or in several on one vertical scale; one name has one colour in all.
+
+    Args:
+        curves: name -> (xs, ys), one y for each x; or panel title -> such a mapping. NaN leaves
+            a gap.
+        x: what the horizontal axes measure, with its unit.
+        y: what the vertical axis measures, with its unit.
+        title: above all.
+        log_x: a logarithmic horizontal axis.
+        log_y: a logarithmic vertical axis.
+
+    Raises:
+        ValueError: no curve, more than `COLOURS`, xs and ys that differ in length, or a value that
+            is not positive on a logarithmic axis.
+    """
+    nested = {isinstance(curve, Mapping) for curve in curves.values()}
+    if len(nested) != 1:
+        raise ValueError(f"curves={list(curves)}: give curves, or panels of curves, at least one")
+    panels = curves if nested.pop() else {"": curves}
+    _check_curves(panels, log_x, log_y)
+    colours = _colours(panels, "curves")
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(3.6 * len(panels) + 1.8, 3), dpi=DPI, layout="constrained",
+        sharey=True, squeeze=False,
+    )  # fmt: skip
+    for ax, (panel, own) in zip(axes[0], panels.items(), strict=True):
+        for name, (xs, ys) in own.items():
+            marker = MARKERS[COLOURS.index(colours[name])]
+            ax.plot(xs, ys, marker=marker, markersize=4, color=colours[name], label=name)
+        ax.set(title=panel, xlabel=x, xscale="log" if log_x else "linear")
+    axes[0, 0].set(ylabel=y, yscale="log" if log_y else "linear")
+    _finish(figure, title)
+    return figure
+
+
+def show_bars(groups: Mapping[str, Mapping], *, y: str, title: str = "") -> Figure:
+    """Bars from 0, side by side in groups; a bar of several values is their mean, each a dot.
+
+    Args:
+        groups: group -> {name: a value or several}; a name has one colour in all groups, and a
+            place left free where a group lacks it.
+        y: what the bars measure, with its unit.
+        title: above all.
+
+    Raises:
+        ValueError: no group, an empty one, more names than `COLOURS`, or values that are not
+            finite numbers, one or several in a row.
+    """
+    values = _bar_values(groups)
+    colours = _colours(groups, "groups")
+    width = 0.8 / len(colours)  # of a bar; 0.2 between groups
+    figure, ax = plt.subplots(
+        figsize=(max(5, 2.5 + len(groups) * max(0.4 * len(colours), 0.9)), 3), dpi=DPI,
+        layout="constrained",
+    )  # fmt: skip
+    for n, (name, colour) in enumerate(colours.items()):
+        places = [i for i, own in enumerate(values) if name in own]
+        at = np.array(places) + (n - (len(colours) - 1) / 2) * width
+        ax.bar(at, [values[i][name].mean() for i in places], width, color=colour, label=name)
+        for place, i in zip(at, places, strict=True):
+            row = values[i][name]
+            if len(row) > 1:
+                ax.plot([place] * len(row), row, "o", ms=3.5, mfc="white", mec="black")
+    ax.set_xticks(range(len(groups)), list(groups))
+    ax.set_ylabel(y)
+    _finish(figure, title)
+    return figure
+
+
+def show_histories(
+    histories: Mapping[str, Mapping], keys=("loss", "val_loss"), *, unit: str = "loss"
+) -> Figure:
+    """Curves over the epochs, one panel for each training, on one scale.
+
+    Args:
+        histories: title -> history, as `lib.training.train` returns it.
+        keys: which of its curves.
+        unit: what the vertical axis measures.
+
+    Raises:
+        ValueError: no history, or one with none of the keys.
+    """
+    for title, history in histories.items() or [("histories", {})]:
+        if not set(keys) & set(history):
+            raise ValueError(f"{title!r} holds {list(history)}: none of keys={tuple(keys)}")
+    figure, axes = plt.subplots(
+        1, len(histories), figsize=(4 * len(histories), 2.8), dpi=DPI, layout="constrained",
+        sharey=True, squeeze=False,
+    )  # fmt: skip
+    for ax, (title, history) in zip(axes[0], histories.items(), strict=True):
+        for key in [k for k in keys if k in history]:
+            name = "validation" if key.startswith("val_") else "training"
+            ax.plot(range(1, len(history[key]) + 1), history[key], label=name)
+        ax.set(title=title, xlabel="epoch")
+        ax.legend()
+    axes[0, 0].set_ylabel(unit)
+    return figure
+
+
+def show_histograms(
+    arrays: Mapping[str, np.ndarray], *, bins: int = 64, unit: str = "intensity"
+) -> Figure:
+    """Histograms of the positive values side by side, in the same bins, counts logarithmic.
+
+    Raises:
+        ValueError: nothing to show.
+    """
+    if not arrays:
+        raise ValueError("arrays is empty: give at least one")
+    figure, axes = plt.subplots(
+        1, len(arrays), figsize=(4 * len(arrays), 2.6), dpi=DPI, layout="constrained",
+        sharex=True, sharey=True, squeeze=False,
+    )  # fmt: skip
+    edges = np.linspace(0, max(float(np.max(a)) for a in arrays.values()), bins + 1)
+    for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
+        ax.hist(np.extract(np.greater(array, 0), array), bins=edges, log=True, color="#4a6fa5")
+        ax.set(title=title, xlabel=unit)
+    axes[0, 0].set_ylabel("voxels")
+    return figure
+
+
+def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") -> Figure:
+    """A network as a row of boxes: as high as the first extent, as wide as the channels, in log2.
+
+    Args:
+        model: a Keras model built for known extents.
+        block: the class, or the classes, of the layers whose outputs are drawn. Neighbours of
+            equal extents share one label; dashes join equal extents across a U.
+        title: above it.
+
+    Raises:
+        ValueError: no such layers, or extents left open.
+    """
+    names = {block} if isinstance(block, str) else set(block)
+    shapes = [tuple(n.output.shape) for n in model.layers if type(n).__name__ in names]
+    if not shapes or any(len(shape) < 3 or None in shape[1:] for shape in shapes):
+        raise ValueError(f"block={block!r}: the model has {shapes[:1]}, no known extents of it")
+    figure, ax = plt.subplots(figsize=(9, 2.8), dpi=DPI, layout="constrained")
+    x, before, last = 0.0, {}, None
+    for _, *extents, channels in shapes:
+        width, height = (max(np.log2(n), FAINTEST) for n in (channels, extents[0]))
+        width, label = width / 4, _extents(extents)
+        ax.add_patch(Rectangle((x, -height / 2), width, height, fc="#4a6fa5", ec="black"))
+        text = f"{label if label != last else ''}\n× {channels}"
+        ax.text(x + width / 2, -height / 2 - 0.2, text, ha="center", va="top")
+        if label != last and label in before:
+            ax.plot([before[label], x], [height / 2] * 2, "k--", lw=0.8)
+        before[label], last = x + width, label
+        x += width + 0.9
+    tallest = np.log2(max(shape[1] for shape in shapes)) / 2
+    margin = max(0, NARROWEST - x) / 2
+    ax.set(xlim=(-0.3 - margin, x - 0.6 + margin), ylim=(-tallest - 1.8, tallest + 0.3))
+    ax.set_title(title)
+    ax.axis("off")
+    return figure
+
+
+def _check_curves(panels: Mapping[str, Mapping], log_x: bool, log_y: bool) -> None:
+    """Pairs of one length, and above 0 where the axis is logarithmic."""
+    for name, (xs, ys) in (curve for own in panels.values() for curve in own.items()):
+        if np.ndim(xs) != 1 or np.shape(xs) != np.shape(ys) or not len(xs):
+            raise ValueError(
+                f"{name!r}: xs has shape {np.shape(xs)}, ys {np.shape(ys)}: "
+                "needed is one y for each x, at least one"
+            )
+        for letter, values, log in (("x", xs, log_x), ("y", ys, log_y)):
+            if log and np.any(np.less_equal(values, 0)):
+                lowest = np.nanmin(values)
+                raise ValueError(f"{name!r} holds {letter}={lowest}: log_{letter} needs above 0")
+
+
+def _bar_values(groups: Mapping[str, Mapping]) -> list[dict[str, np.ndarray]]:
+    """For each group name -> its values, a row of finite numbers."""
+    rows = [{name: np.atleast_1d(v) for name, v in own.items()} for own in groups.values()]
+    for group, own in zip(groups, rows, strict=True):
+        for name, row in own.items():
+            if row.ndim != 1 or not row.size or not np.isfinite(row).all():
+                raise ValueError(f"{group!r}, {name!r} is {row}: give one finite number or several")
+    return rows
+
+
+def _colours(groups: Mapping[str, Mapping], argument: str) -> dict[str, str]:
+    """A colour for each name, in order of appearance."""
+    if not groups or not all(groups.values()):
+        raise ValueError(f"{argument} holds {dict(groups)}: give at least one, none of them empty")
+    names = list(dict.fromkeys(name for own in groups.values() for name in own))
+    if len(names) > len(COLOURS):
+        raise ValueError(f"{argument} holds {len(names)} names: at most {len(COLOURS)} colours")
+    return dict(zip(names, COLOURS, strict=False))
+
+
+def _finish(figure: Figure, title: str) -> None:
+    """The title, and one legend for all panels beside them."""
+    lines = {}
+    for ax in figure.axes:
+        lines |= {name: line for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(lines.values(), lines.keys(), loc="outside right upper", fontsize=8)
+    figure.suptitle(title)
+
+
+def _extents(extents: Sequence[int]) -> str:
+    """64³ for three equal ones, else 64×64×32."""
+    cubic = len(extents) == 3 and len(set(extents)) == 1
+    return f"{extents[0]}³" if cubic else "×".join(map(str, extents))
