@@ -1,8 +1,8 @@
 """Curves, bars, histograms and drawings of networks. Every function returns its figure; nothing is
 shown or saved here.
 
-Colours are those of Okabe and Ito, which colour-blind readers can tell apart
-(jfly.uni-koeln.de/color, 2008): black for the last, yellow, which white paper swallows, for gray.
+The colours are those that Okabe and Ito chose for colour-blind readers (Color universal design,
+jfly.uni-koeln.de/color, 2008), with gray in place of yellow, which is lost on white.
 """
 
 from collections.abc import Mapping, Sequence
@@ -87,11 +87,10 @@ def show_bars(groups: Mapping[str, Mapping], *, y: str, title: str = "") -> Figu
         layout="constrained",
     )  # fmt: skip
     for n, (name, colour) in enumerate(colours.items()):
-        places = [i for i, own in enumerate(values) if name in own]
-        at = np.array(places) + (n - (len(colours) - 1) / 2) * width
-        ax.bar(at, [values[i][name].mean() for i in places], width, color=colour, label=name)
-        for place, i in zip(at, places, strict=True):
-            row = values[i][name]
+        offset = (n - (len(colours) - 1) / 2) * width
+        bars = {i + offset: own[name] for i, own in enumerate(values) if name in own}
+        ax.bar(list(bars), [row.mean() for row in bars.values()], width, color=colour, label=name)
+        for place, row in bars.items():
             if len(row) > 1:
                 ax.plot([place] * len(row), row, "o", ms=3.5, mfc="white", mec="black")
     ax.set_xticks(range(len(groups)), list(groups))
@@ -164,13 +163,10 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
     Raises:
         ValueError: no such layers, or extents left open.
     """
-    names = {block} if isinstance(block, str) else set(block)
-    shapes = [tuple(n.output.shape) for n in model.layers if type(n).__name__ in names]
-    if not shapes or any(len(shape) < 3 or None in shape[1:] for shape in shapes):
-        raise ValueError(f"block={block!r}: the model has {shapes[:1]}, no known extents of it")
+    shapes = _output_shapes(model, block)
     figure, ax = plt.subplots(figsize=(9, 2.8), dpi=DPI, layout="constrained")
     x, before, last = 0.0, {}, None
-    for _, *extents, channels in shapes:
+    for *extents, channels in shapes:
         width, height = (max(np.log2(n), FAINTEST) for n in (channels, extents[0]))
         width, label = width / 4, _extents(extents)
         ax.add_patch(Rectangle((x, -height / 2), width, height, fc="#4a6fa5", ec="black"))
@@ -180,7 +176,7 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
             ax.plot([before[label], x], [height / 2] * 2, "k--", lw=0.8)
         before[label], last = x + width, label
         x += width + 0.9
-    tallest = np.log2(max(shape[1] for shape in shapes)) / 2
+    tallest = np.log2(max(shape[0] for shape in shapes)) / 2
     margin = max(0, NARROWEST - x) / 2
     ax.set(xlim=(-0.3 - margin, x - 0.6 + margin), ylim=(-tallest - 1.8, tallest + 0.3))
     ax.set_title(title)
@@ -190,11 +186,12 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
 
 def _check_curves(panels: Mapping[str, Mapping], log_x: bool, log_y: bool) -> None:
     """Pairs of one length, and above 0 where the axis is logarithmic."""
-    for name, (xs, ys) in (curve for own in panels.values() for curve in own.items()):
+    for name, curve in (curve for own in panels.values() for curve in own.items()):
+        xs, ys = curve if len(curve) == 2 else (None, curve)
         if np.ndim(xs) != 1 or np.shape(xs) != np.shape(ys) or not len(xs):
             raise ValueError(
                 f"{name!r}: xs has shape {np.shape(xs)}, ys {np.shape(ys)}: "
-                "needed is one y for each x, at least one"
+                "needed is a pair (xs, ys), one y for each x, at least one"
             )
         for letter, values, log in (("x", xs, log_x), ("y", ys, log_y)):
             if log and np.any(np.less_equal(values, 0)):
@@ -207,7 +204,8 @@ def _bar_values(groups: Mapping[str, Mapping]) -> list[dict[str, np.ndarray]]:
     rows = [{name: np.atleast_1d(v) for name, v in own.items()} for own in groups.values()]
     for group, own in zip(groups, rows, strict=True):
         for name, row in own.items():
-            if row.ndim != 1 or not row.size or not np.isfinite(row).all():
+            number = row.ndim == 1 and row.size and row.dtype.kind in "iuf"
+            if not number or not np.isfinite(row).all():
                 raise ValueError(f"{group!r}, {name!r} is {row}: give one finite number or several")
     return rows
 
@@ -229,6 +227,15 @@ def _finish(figure: Figure, title: str) -> None:
         lines |= {name: line for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(lines.values(), lines.keys(), loc="outside right upper", fontsize=8)
     figure.suptitle(title)
+
+
+def _output_shapes(model, block: str | Sequence[str]) -> list[tuple]:
+    """(X, Y, Z, C) of each layer of these classes."""
+    names = {block} if isinstance(block, str) else set(block)
+    shapes = [tuple(n.output.shape)[1:] for n in model.layers if type(n).__name__ in names]
+    if not shapes or any(len(shape) < 2 or None in shape for shape in shapes):
+        raise ValueError(f"block={block!r}: the model has {shapes[:1]}, no known extents of it")
+    return shapes
 
 
 def _extents(extents: Sequence[int]) -> str:

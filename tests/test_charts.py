@@ -183,7 +183,7 @@ def test_a_network_without_known_blocks_is_refused(block, extent):
 
 def test_layers_without_extents_are_refused():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match=r"\['Dense', 'Add'\]: the model has \[\(None, 2\)\]"):
+    with pytest.raises(ValueError, match=r"\['Dense', 'Add'\]: the model has \[\(2,\)\]"):
         show_network(model, ["Dense", "Add"])
 
 
@@ -220,6 +220,7 @@ def curves(*panels, **log):
         (curves({"a": ([1, 2], [1])}), r"'a': xs has shape \(2,\), ys \(1,\): needed"),
         (curves({"p": {"a": ([1], [1]), "b": ([], [])}}), r"'b': xs has shape \(0,\)"),
         (curves({"a": ([[1]], [[1]])}), r"'a': xs has shape \(1, 1\)"),
+        (curves({"loss": [3, 2, 1]}), r"'loss': xs has shape \(\), ys \(3,\): needed is a pair"),
         (curves({"a": (1, 1)}), r"'a': xs has shape \(\)"),
         (curves(NINE), "curves holds 9 names: at most 8"),
         (curves({"a": ([np.nan, 0, 1], [1, 1, 1])}, log_x=True), "'a' holds x=0.0: log_x"),
@@ -229,6 +230,7 @@ def curves(*panels, **log):
         (lambda: show_bars({"a": {"m": []}}, y=""), r"'a', 'm' is \[\]: give one finite"),
         (lambda: show_bars({"a": {"m": [1, np.nan]}}, y=""), "'a', 'm' is .*nan"),
         (lambda: show_bars({"a": {"m": np.eye(2)}}, y=""), "'a', 'm' is"),
+        (lambda: show_bars({"a": {"m": [1, None]}}, y=""), r"'a', 'm' is \[1 None\]"),
         (lambda: show_bars({"a": {str(i): i for i in range(9)}}, y=""), "groups holds 9 names"),
     ],
 )
