@@ -26,7 +26,7 @@ lint: $(VENV)/test.stamp
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
-data: data/generated/.stamp  ## the MNI152 brain as .mat, .nii.gz and .nrrd
+data: data/generated/.stamp  ## the MNI152 brain in three formats, and beads at reference size
 
 lab: data  ## JupyterLab
 	$(PY) -m jupyterlab --notebook-dir=.

@@ -1,6 +1,8 @@
-"""Write the MNI152 brain that nilearn carries as .mat, .nii.gz and .nrrd to data/generated/.
+"""Write to data/generated/: the MNI152 brain that nilearn carries, and beads at reference size.
 
-T1 template and gray and white matter probability at 1 mm, float32 in 0..1; nothing is downloaded.
+The brain is T1 template and gray and white matter probability at 1 mm, float32 in 0..1, as .mat,
+.nii.gz and .nrrd. The beads are simulated, 256x256x32, as many a voxel as in data/beads. Nothing
+is downloaded.
 """
 
 import sys
@@ -16,6 +18,7 @@ from nilearn.datasets import (
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from lib.bead_sets import write_bead_set  # noqa: E402
 from lib.volumes import Volume, save_volume  # noqa: E402
 
 MAPS = {
@@ -32,6 +35,8 @@ def main(folder: Path = ROOT / "data" / "generated") -> None:
         for suffix in (".mat", ".nii.gz", ".nrrd"):
             save_volume(volume, folder / f"{name}{suffix}")
         print(f"{name}: {volume.data.shape}, {volume.spacing} mm, as .mat, .nii.gz and .nrrd")
+    write_bead_set(folder / "beads", (256, 256, 32), beads=320)
+    print("beads: 4 + 1 pairs of (256, 256, 32), as .mat")
 
 
 if __name__ == "__main__":
