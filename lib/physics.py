@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from lib.blur import real_array
 from lib.deconvolution import linear_background, richardson_lucy
 from lib.intensity import rescale
 from lib.psf import estimate_psf
@@ -39,19 +40,20 @@ class RichardsonLucyNetwork:
         """The beads of an observed volume.
 
         Args:
-            volume: (X, Y, Z) in any unit; give the whole, for it is scaled by its own maximum.
+            volume: (X, Y, Z) in any unit, any extents. Give the whole, for it is scaled by its
+                own darkest and brightest voxel; clip dead and hot pixels first.
 
         Returns:
             (X, Y, Z) float32, 0 or more, in units of the labels trained on.
 
         Raises:
-            ValueError: not 3D, NaN or infinity, or constant.
+            ValueError: not 3D, NaN or infinity, or nothing above its background.
         """
         stages = richardson_lucy_stages(volume, self.psf)
         return np.maximum(keras.ops.convert_to_numpy(self.head(stages[None]))[0, ..., 0], 0)
 
     def save(self, folder) -> Path:
-        """Write ``psf.npy`` and ``head.keras`` to a folder."""
+        """Write ``psf.npy`` and ``head.keras`` to a folder, made if need be; return it."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         np.save(folder / "psf.npy", self.psf)
@@ -60,9 +62,14 @@ class RichardsonLucyNetwork:
 
     @classmethod
     def load(cls, folder) -> "RichardsonLucyNetwork":
-        """What `save` wrote."""
-        head = keras.saving.load_model(Path(folder) / "head.keras")
-        return cls(np.load(Path(folder) / "psf.npy"), head)
+        """What `save` wrote.
+
+        Raises:
+            FileNotFoundError: the folder lacks ``psf.npy``.
+            ValueError: it lacks ``head.keras``.
+        """
+        psf = np.load(Path(folder) / "psf.npy")
+        return cls(psf, keras.saving.load_model(Path(folder) / "head.keras"))
 
 
 def train_richardson_lucy_network(
@@ -79,9 +86,10 @@ def train_richardson_lucy_network(
     """Learn the PSF, where none is given, and the CNN from pairs of an image and its truth.
 
     Args:
-        pairs: [(image, label)], each (X, Y, Z); images in any unit, labels 0 or more.
-        psf: (a, b, c); None: `estimate_psf` finds it from the pairs.
-        psf_size: extents of the PSF to be found, in voxels.
+        pairs: [(image, label)], each (X, Y, Z); images in any unit, each scaled by its own
+            darkest and brightest voxel; labels 0 or more, in any unit, one for all.
+        psf: (a, b, c), centre at ``size // 2``; None: `estimate_psf` finds it from the pairs.
+        psf_size: extents of the PSF to be found, in voxels; of no account where one is given.
         patch: extent of the training patches in voxels, one number or one for each axis.
         steps: of training, four patches each, most of them around beads.
         learning_rate: the highest, see `lib.training.adam`.
@@ -92,15 +100,18 @@ def train_richardson_lucy_network(
         The network, ready to be called.
 
     Raises:
-        ValueError: what `PatchSampler` or `estimate_psf` refuses.
+        ValueError: what `PatchSampler`, `estimate_psf`, `richardson_lucy` or `adam` refuses;
+            arrays that are not 3D or hold NaN, infinity or labels below 0; black labels; an image
+            with nothing above its background.
     """
+    pairs, optimizer = _checked(pairs, patch), adam(learning_rate, steps)
     if psf is None:
         psf = _learned_psf(pairs, psf_size)
     stages = [(richardson_lucy_stages(image, psf), label) for image, label in pairs]
-    keras.utils.set_random_seed(seed)
-    head = _head(np.max([stage.max((0, 1, 2)) for stage, _ in stages], axis=0))
+    highest = np.max([stage.max((0, 1, 2)) for stage, _ in stages], axis=0)
+    head = _head(highest, max(float(label.max()) for _, label in pairs), seed)
     black = float(np.mean([np.mean(np.square(label)) for _, label in pairs]))
-    head.compile(adam(learning_rate, steps), loss="mse", loss_weights=1 / black)
+    head.compile(optimizer, loss="mse", loss_weights=1 / black)
     sampler = PatchSampler(stages, patch, foreground=0.7, flips=["x", "y", "z"])
     epochs = max(1, steps // 50)
     train(head, PatchDataset(sampler, 4, steps // epochs, seed=seed), epochs, folder=folder)
@@ -112,12 +123,35 @@ def richardson_lucy_stages(volume: np.ndarray, psf: np.ndarray) -> np.ndarray:
 
     Returns:
         (X, Y, Z, 1 + stages) float32, in units of the image's highest value above background.
+
+    Raises:
+        ValueError: a volume that is not 3D, holds NaN or infinity, or has nothing above its
+            background, as a constant one; a PSF that `richardson_lucy` refuses.
     """
-    image = rescale(volume)
+    image = rescale(real_array(volume, "volume"))
     background = linear_background(image)
     signal = image - background
+    if not signal.max() > 0:
+        raise ValueError(
+            f"volume of {np.min(volume):g} to {np.max(volume):g} has nothing above its background: "
+            "give bright objects on a dark ground"
+        )
     estimates = richardson_lucy(image, psf, STAGES, background=background)
     return np.stack([signal, *estimates], axis=-1, dtype=np.float32) / signal.max()
+
+
+def _checked(pairs, patch) -> list:
+    """The pairs, labels as floating point numbers: mistakes show before the long work begins."""
+    pairs = list(pairs)
+    PatchSampler(pairs, patch)
+    for number, (image, label) in enumerate(pairs):
+        real_array(image, f"image of pair {number}")
+        pairs[number] = image, real_array(label, f"label of pair {number}", 0)
+    if not any(label.any() for _, label in pairs):
+        raise ValueError(
+            f"pairs: all {len(pairs)} labels are 0 everywhere, there is nothing to see"
+        )
+    return pairs
 
 
 def _learned_psf(pairs, size) -> np.ndarray:
@@ -125,13 +159,19 @@ def _learned_psf(pairs, size) -> np.ndarray:
     return estimate_psf(images, labels, size)
 
 
-def _head(highest) -> keras.Model:
-    """Three convolutions that see all before them, added to a linear guess."""
+def _head(highest, unit: float, seed: int) -> keras.Model:
+    """Three convolutions that see all before them, added to a linear guess.
+
+    What goes in is scaled by ``highest``, one value a channel, what comes out by ``unit``, so that
+    weights near 1 fit whatever the units.
+    """
+    glorot = keras.initializers.GlorotUniform(keras.random.SeedGenerator(seed))
     inputs = keras.Input((None, None, None, len(highest)))
     x = scaled = layers.Normalization(mean=0 * highest, variance=highest**2)(inputs)
     for _ in range(3):
-        new = layers.Conv3D(12, (3, 3, 5), padding="same")(x)
+        new = layers.Conv3D(12, (3, 3, 5), padding="same", kernel_initializer=glorot)(x)
         x = layers.Concatenate()([x, layers.LeakyReLU(0.1)(new)])
     correction = layers.Conv3D(1, 3, padding="same", kernel_initializer="zeros")(x)
-    outputs = layers.Add()([layers.Conv3D(1, 1)(scaled), correction])
+    guess = layers.Conv3D(1, 1, kernel_initializer=glorot)(scaled)
+    outputs = layers.Rescaling(unit)(layers.Add()([guess, correction]))
     return keras.Model(inputs, outputs, name="richardson_lucy_network")
