@@ -1,0 +1,304 @@
+"""A network on Richardson-Lucy estimates: its parts by hand, its training on tiny bead volumes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib import physics
+from lib.bead_sets import SIGMA, bead_pair
+from lib.deconvolution import linear_background, richardson_lucy
+from lib.metrics import correlation
+from lib.physics import (
+    RichardsonLucyNetwork,
+    richardson_lucy_stages,
+    train_richardson_lucy_network,
+)
+from lib.psf import estimate_psf, gaussian_psf
+
+ROOT = Path(__file__).resolve().parents[1]
+PSF = gaussian_psf(SIGMA, (9, 9, 17))
+SHORT = (5, 20, 60)  # stages, so that training takes seconds
+
+
+def beads(number, shape=(32, 32, 24), count=10):
+    return bead_pair(shape, count, seed=(7, number))
+
+
+def tiny(pairs=None, psf=PSF, **arguments):
+    """A training of two steps on the smallest patches."""
+    settings = {"patch": 4, "steps": 2, **arguments}
+    return train_richardson_lucy_network(PAIRS if pairs is None else pairs, psf, **settings)
+
+
+PAIRS = [beads(number) for number in range(3)]
+IMAGE, LABEL = PAIRS[0]
+
+
+@pytest.fixture
+def few_stages(monkeypatch):
+    monkeypatch.setattr(physics, "STAGES", SHORT)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Trained with the PSF given, and with the PSF learned."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(physics, "STAGES", SHORT)
+        settings = {"patch": (8, 8, 16), "steps": 100}
+        yield {
+            "given": tiny(**settings),
+            "learned": tiny(psf=None, psf_size=(9, 9, 17), **settings),
+        }
+
+
+def test_stages_are_richardson_lucy_above_the_linear_background(few_stages):
+    image = np.random.default_rng(0).poisson(5 * beads(0, (14, 12, 10), 3)[0] + 2)
+    image = image + np.arange(14)[:, None, None] / 7
+    stages = richardson_lucy_stages(image, PSF)
+    scaled = (image - image.min()) / (image.max() - image.min())
+    background = linear_background(scaled)
+    signal = scaled - background
+    estimates = [richardson_lucy(scaled, PSF, n, background=background) for n in SHORT]
+    expected = np.stack([signal, *estimates], axis=-1) / signal.max()
+    assert stages.shape == (14, 12, 10, 4) and stages.dtype == np.float32
+    assert stages[..., 0].min() < 0 and stages[..., 0].max() == pytest.approx(1)
+    np.testing.assert_allclose(stages, expected, atol=1e-3 * stages.max())
+
+
+@pytest.mark.parametrize("kind, gain, offset", [("u2", 50_000, 400), ("f4", 3e-5, -7e-5)])
+def test_stages_know_neither_gain_nor_offset(few_stages, kind, gain, offset):
+    stages = richardson_lucy_stages((gain * IMAGE + offset).astype(kind), PSF)
+    np.testing.assert_allclose(stages, richardson_lucy_stages(IMAGE, PSF), atol=2e-3)
+
+
+def head(highest=(1.0, 2.0, 4.0, 8.0), unit=1.0, seed=0):
+    return physics._head(np.array(highest), unit, seed)
+
+
+def test_head_has_the_parameters_counted_by_hand():
+    """3x3x5 voxels, 4, 16 and 28 channels in, 12 out; 3x3x3 of 40 channels; 1 voxel of 4."""
+    convolutions = [45 * channels * 12 + 12 for channels in (4, 16, 28)]
+    assert head().count_params() == sum(convolutions) + (27 * 40 + 1) + (4 + 1) == 27_042
+
+
+def test_head_starts_as_a_linear_guess_in_units_of_the_labels():
+    model, x = head(unit=300.0), np.random.default_rng(0).random((1, 5, 4, 6, 4), np.float32)
+    weights = next(w for w in model.get_weights() if w.shape == (1, 1, 1, 4, 1)).ravel()
+    expected = 300 * (x / [1, 2, 4, 8] @ weights)
+    assert np.ptp(expected) > 10
+    np.testing.assert_allclose(model(x)[..., 0], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_trained_weights_lie_in_the_head_and_every_convolution_learns(few_stages):
+    before = head((1, 1, 1, 1)).get_weights()
+    for start, end in zip(before, tiny(steps=3).head.get_weights(), strict=True):
+        assert start.shape == end.shape and np.all(np.isfinite(end)) and np.any(start != end)
+
+
+@pytest.mark.parametrize("kind", ["given", "learned"])
+@pytest.mark.parametrize("number", [10, 11, 12])
+def test_it_beats_every_estimate_it_starts_from(networks, few_stages, kind, number):
+    network, (image, label) = networks[kind], beads(number)
+    stages = np.moveaxis(richardson_lucy_stages(image, network.psf), -1, 0)
+    estimates = [correlation(label, stage) for stage in stages]
+    assert max(estimates) > estimates[0] + 0.1
+    assert correlation(label, network(image)) > max(estimates) + 0.02
+
+
+def test_a_psf_given_is_kept_and_one_learned_is_that_of_the_rescaled_images(networks):
+    np.testing.assert_array_equal(networks["given"].psf, PSF)
+    images = [(image - image.min()) / np.ptp(image) for image, _ in PAIRS]
+    expected = estimate_psf(images, [label for _, label in PAIRS], (9, 9, 17))
+    learned = networks["learned"].psf
+    np.testing.assert_allclose(learned, expected, atol=1e-3 * expected.max())
+    assert correlation(PSF, learned) > 0.9
+
+
+def test_psf_size_is_that_of_the_psf_learned_and_pairs_may_come_one_by_one(few_stages):
+    assert tiny(iter(PAIRS[:1]), None, psf_size=(3, 4, 5)).psf.shape == (3, 4, 5)
+
+
+def test_the_seed_alone_decides_and_the_caller_s_random_numbers_stay(few_stages):
+    np.random.seed(1)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002
+    ours, again, other = (tiny(seed=seed)(IMAGE) for seed in (3, 3, 4))
+    assert np.random.random() == expected  # noqa: NPY002
+    np.testing.assert_allclose(again, ours, atol=1e-5)
+    assert np.abs(other - ours).max() > 0.01
+
+
+def test_what_a_label_of_another_unit_trains_is_the_same_network_in_that_unit(few_stages):
+    """uint16 overflows when squared, and weights near 1 would never reach 60,000."""
+    stored = [(image, np.round(60_000 * label).astype(np.uint16)) for image, label in PAIRS]
+    ours, theirs = (tiny(pairs, steps=20) for pairs in (PAIRS, stored))
+    expected = 60_000 * ours(IMAGE)
+    assert np.ptp(expected) > 10_000
+    assert np.abs(theirs(IMAGE) - expected).mean() < 0.01 * expected.max()
+
+
+def test_history_and_best_weights_are_left_in_the_folder(few_stages, tmp_path):
+    tiny(steps=101, folder=tmp_path / "new")
+    assert (tmp_path / "new" / "best.weights.h5").is_file()
+    history = (tmp_path / "new" / "history.csv").read_text().splitlines()
+    assert len(history) == 1 + 2  # a heading, epochs of fifty steps
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 24), (17, 23, 9), (5, 40, 6), (1, 2, 3)])
+def test_output_has_the_volume_s_shape_whatever_it_is(networks, few_stages, shape):
+    output = networks["given"](np.random.default_rng(0).random(shape))
+    assert output.shape == shape and output.dtype == np.float32 and output.min() >= 0
+
+
+def test_what_the_head_has_below_0_is_black(few_stages):
+    def negated(stages):
+        return -stages
+
+    output = RichardsonLucyNetwork(PSF, negated)(IMAGE)
+    expected = IMAGE - linear_background(IMAGE)
+    assert (output > 0).any() and np.all((output == 0) | (expected < 0))
+
+
+def test_a_psf_larger_than_the_volume(few_stages):
+    psf = gaussian_psf(SIGMA, (15, 17, 37))
+    output = tiny([beads(0, (14, 14, 16), 3)], psf)(beads(1, (14, 14, 16), 3)[0])
+    assert output.shape == (14, 14, 16) and np.all(np.isfinite(output))
+
+
+def test_a_camera_s_volume_of_another_size_and_a_psf_of_even_extents(networks, few_stages):
+    image, label = beads(20, (64, 64, 64), 40)
+    stored = np.round(400 + 3000 * image).astype(np.uint16)
+    even = RichardsonLucyNetwork(gaussian_psf(SIGMA, (8, 10, 16)), networks["given"].head)
+    output = even(stored)
+    assert output.shape == (64, 64, 64)
+    assert correlation(label, output) > correlation(label, image) + 0.2
+
+
+def test_a_saved_network_answers_the_same(networks, few_stages, tmp_path):
+    network = networks["learned"]
+    folder = network.save(tmp_path / "not" / "yet")
+    assert folder == tmp_path / "not" / "yet"
+    loaded = RichardsonLucyNetwork.load(str(folder))
+    np.testing.assert_array_equal(loaded.psf, network.psf)
+    np.testing.assert_allclose(loaded(IMAGE), network(IMAGE), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "file, error", [("psf.npy", FileNotFoundError), ("head.keras", ValueError)]
+)
+def test_a_file_that_is_missing_is_named(tmp_path, file, error):
+    RichardsonLucyNetwork(PSF, head()).save(tmp_path)
+    (tmp_path / file).unlink()
+    with pytest.raises(error, match=str(tmp_path / file)):
+        RichardsonLucyNetwork.load(tmp_path)
+
+
+def spoiled(value, array=IMAGE):
+    array = array.copy()
+    array[1, 2, 3] = value
+    return array
+
+
+NOT_DARK = np.where(np.arange(24) > 1, np.ones((16, 16, 24)), 0)
+
+
+@pytest.mark.parametrize(
+    "volume, message",
+    [
+        (np.full((8, 8, 8), 5), "volume of 5 to 5 has nothing above its background: give bright"),
+        (np.zeros((8, 8, 8)), "volume of 0 to 0 has nothing above"),
+        (NOT_DARK, "volume of 0 to 1 has nothing above its background"),
+        (spoiled(np.nan), "volume holds nan: give finite values"),
+        (spoiled(np.inf), "volume holds inf: give finite values"),
+        (IMAGE[0], r"volume is float32 \(32, 24\): give real numbers \(X, Y, Z\)"),
+        (IMAGE[..., None], r"volume is float32 \(32, 32, 24, 1\)"),
+        (np.zeros((0, 4, 4)), r"volume is float64 \(0, 4, 4\)"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_volumes_that_are_refused(volume, message):
+    for call in (RichardsonLucyNetwork(PSF, None), lambda v: richardson_lucy_stages(v, PSF)):
+        with pytest.raises(ValueError, match=message):
+            call(volume)
+
+
+@pytest.mark.parametrize(
+    "psf, message",
+    [
+        (-PSF, "psf holds -.*: give finite values, 0 or more"),
+        (spoiled(np.nan, PSF), "psf holds nan"),
+        (PSF[0], r"psf is float64 \(9, 17\): give real numbers"),
+        (0 * PSF, "psf is 0 everywhere"),
+    ],
+)
+def test_a_bad_psf_is_refused_before_training(psf, message, monkeypatch):
+    monkeypatch.setattr(physics, "train", lambda *_, **__: pytest.fail("it trains"))
+    with pytest.raises(ValueError, match=message):
+        tiny(psf=psf)
+
+
+@pytest.mark.parametrize(
+    "pairs, arguments, message",
+    [
+        ([], {}, "pairs is empty: give at least one"),
+        ([IMAGE], {}, r"pairs\[0\] is no pair: give \(image, label\)"),
+        ([(IMAGE, LABEL[1:])], {}, r"pair 0: the image is \(32, 32, 24\), its label \(31, 32, 24"),
+        (PAIRS, {"patch": (8, 8, 25)}, r"pair 0 is \(32, 32, 24\): too small for size=\(8, 8, 25"),
+        (PAIRS, {"patch": 0}, r"size=\(0, 0, 0\)"),
+        (PAIRS, {"steps": 0}, "steps=0"),
+        (PAIRS, {"learning_rate": 0}, "learning_rate=0"),
+        ([*PAIRS, (spoiled(np.nan), LABEL)], {}, "image of pair 3 holds nan: give finite"),
+        ([PAIRS[0], (IMAGE, spoiled(-1))], {}, "label of pair 1 holds -1: give .* 0 or more"),
+        ([(IMAGE, np.stack(2 * [LABEL], -1))], {}, r"label of pair 0 is float32 \(32, 32, 24, 2\)"),
+        ([(IMAGE, 0 * LABEL)] * 2, {}, "pairs: all 2 labels are 0 everywhere"),
+    ],
+)
+@pytest.mark.parametrize("psf", [PSF, None])
+def test_bad_pairs_are_refused_before_the_long_work(psf, pairs, arguments, message, monkeypatch):
+    for name in ("richardson_lucy", "estimate_psf"):
+        monkeypatch.setattr(physics, name, lambda *_, **__: pytest.fail("the long work began"))
+    with pytest.raises(ValueError, match=message):
+        tiny(pairs, psf, **arguments)
+
+
+@pytest.mark.parametrize(
+    "pairs, message",
+    [
+        ([PAIRS[0], (0 * IMAGE + 5, LABEL)], "volume of 5 to 5 has nothing above"),
+        (PAIRS, r"size=\(33, 9, 9\)"),
+    ],
+)
+def test_what_only_the_work_itself_shows_is_refused(few_stages, pairs, message):
+    size = (33, 9, 9) if pairs is PAIRS else 3
+    with pytest.raises(ValueError, match=message):
+        tiny(pairs, None, psf_size=size)
+
+
+ELSEWHERE = """
+import sys
+import numpy as np
+from lib import physics
+physics.STAGES = (5, 20, 60)
+network = physics.RichardsonLucyNetwork.load(sys.argv[1])
+np.save(sys.argv[1] + "/there.npy", network(np.load(sys.argv[1] + "/image.npy")))
+"""
+
+
+def test_a_network_saved_under_tensorflow_answers_the_same_under_jax(
+    networks, few_stages, tmp_path
+):
+    pytest.importorskip("jax")
+    network, (image, _) = networks["given"], beads(10, (16, 17, 12), 3)
+    network.save(tmp_path)
+    np.save(tmp_path / "image.npy", image)
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # JAX compiles for long else
+    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path)]
+    subprocess.run(command, env=environment, check=True, cwd=ROOT)
+    assert np.ptp(network(image)) > 0.1
+    np.testing.assert_allclose(np.load(tmp_path / "there.npy"), network(image), atol=1e-4)
