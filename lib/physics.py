@@ -21,7 +21,7 @@ from lib.psf import estimate_psf
 from lib.sampling import PatchSampler
 from lib.training import PatchDataset, adam, train
 
-STAGES = (10, 100, 500)  # iterations whose estimates the CNN sees: blurred, sharp, grainy
+STAGES = (10, 60, 300)  # iterations whose estimates the CNN sees: blurred, sharp, grainy
 
 
 @dataclass(frozen=True, eq=False)
