@@ -118,8 +118,11 @@ def test_a_psf_given_is_kept_and_one_learned_is_that_of_the_rescaled_images(netw
     assert correlation(PSF, learned) > 0.9
 
 
-def test_psf_size_is_that_of_the_psf_learned_and_pairs_may_come_one_by_one(few_stages):
-    assert tiny(iter(PAIRS[:1]), None, psf_size=(3, 4, 5)).psf.shape == (3, 4, 5)
+def test_the_psf_learned_heeds_neither_gain_nor_offset_and_pairs_may_come_one_by_one(few_stages):
+    pairs = [(3000 * IMAGE + 400, LABEL), PAIRS[1]]
+    expected = estimate_psf([(i - i.min()) / np.ptp(i) for i, _ in pairs], [LABEL, PAIRS[1][1]], 3)
+    learned = tiny(iter(pairs), None, psf_size=3).psf
+    np.testing.assert_allclose(learned, expected, atol=1e-3 * expected.max())
 
 
 def test_the_seed_alone_decides_and_the_caller_s_random_numbers_stay(few_stages):
@@ -130,6 +133,14 @@ def test_the_seed_alone_decides_and_the_caller_s_random_numbers_stay(few_stages)
     assert np.random.random() == expected  # noqa: NPY002
     np.testing.assert_allclose(again, ours, atol=1e-5)
     assert np.abs(other - ours).max() > 0.01
+
+
+def test_the_seed_chooses_both_weights_and_patches(few_stages, monkeypatch):
+    trained = []
+    monkeypatch.setattr(physics, "train", lambda head, data, *_, **__: trained.append(data))
+    kernels = [tiny(seed=seed).head.get_weights()[0] for seed in (3, 4)]
+    assert np.all(kernels[0] != kernels[1])
+    assert not np.array_equal(trained[0][0][1], trained[1][0][1])
 
 
 def test_what_a_label_of_another_unit_trains_is_the_same_network_in_that_unit(few_stages):
