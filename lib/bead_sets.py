@@ -11,10 +11,11 @@ import numpy as np
 from lib.intensity import rescale
 from lib.phantoms import bead_volume, observe_beads
 from lib.psf import gaussian_psf
-from lib.volumes import Volume, load_volume, read_pairs, save_volume
+from lib.volumes import Volume, VolumeError, load_volume, read_pairs, save_volume
 
 SIGMA = (1.5, 1.5, 4.0)  # voxels, the Gaussian PSF of the phantoms: stretched along depth
 FULL = np.iinfo(np.uint16).max
+KINDS = ("image", "label")
 
 
 def bead_pair(
@@ -53,18 +54,29 @@ def write_bead_set(
     """Simulate a set and write it as uint16, 0..65535 for 0..1.
 
     Args:
-        folder: where to; files of the same names are replaced.
+        folder: where to; files of the same names are replaced, others refused, since a set of
+            another size would mix with this one.
         shape, beads: see `bead_pair`.
         train, validation: how many pairs.
         seed: volume ``n`` is simulated with the seed (seed, n), the validation's come last.
 
     Returns:
         The folder.
+
+    Raises:
+        ValueError: fewer than 1 pair to train on or 0 to validate, or what `bead_pair` refuses.
+        VolumeError: the folder holds other ``.mat`` files.
     """
+    if train < 1 or validation < 0:
+        raise ValueError(f"train={train}, validation={validation}: give 1 and 0, or more")
     folder, parts = Path(folder), ["train"] * train + ["validation"] * validation
+    ours = {folder / p / k / f"beads_{n}.mat" for n, p in enumerate(parts) for k in KINDS}
+    others = sorted(set(folder.rglob("*.mat")) - ours)
+    if others:
+        raise VolumeError(f"{others[0]} is of another set: move it away, or choose a new folder")
     for number, part in enumerate(parts):
         pair = bead_pair(shape, beads, seed=(seed, number))
-        for kind, data in zip(("image", "label"), pair, strict=True):
+        for kind, data in zip(KINDS, pair, strict=True):
             stored = np.round(data * FULL).astype(np.uint16)
             path = folder / part / kind / f"beads_{number}.mat"
             save_volume(Volume.with_spacing(stored, 1.0, path.name), path)

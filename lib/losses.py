@@ -130,7 +130,8 @@ def ssim_loss(y_true, y_pred, data_range: float = 1.0):
 
     Args:
         y_true, y_pred: (N, X, Y, Z, C), X, Y and Z at least 7.
-        data_range: between the least and the greatest value there can be.
+        data_range: between the least and the greatest value there can be; values far outside
+            0..data_range lose precision in float32.
 
     Raises:
         ValueError: the shapes differ, have not five axes, are too small, or ``data_range`` is not

@@ -102,8 +102,9 @@ def large_kernel_autoencoder(
 ) -> keras.Model:
     """The bead reference's simple CNN: a few convolutions with large kernels, all `FourierConv3D`.
 
-    The defaults cure its border and keep it from dying: a plain one (``padding="same"``,
-    ``normalise=False``, ``share=0.5``, mean squared error) soon answers black everywhere.
+    The defaults mirror the volume at its border and normalise. What keeps it alive is to train on
+    logits (``activation=None``), with cross-entropy and the targets' mean as ``share``; a plain one
+    (sigmoid, ``normalise=False``, mean squared error) soon answers black everywhere.
 
     Args:
         input_shape: (X, Y, Z, C), C known; extents may be None.

@@ -161,8 +161,8 @@ def _paint_bead(volume, centre, radius: float, brightness: float) -> None:
 
 
 def _check_shape(shape) -> None:
-    if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"shape={shape}: give three extents, 1 or more each")
+    if np.shape(shape) != (3,) or any(n < 1 or n != int(n) for n in shape):
+        raise ValueError(f"shape={shape}: give three extents, whole numbers of 1 or more")
 
 
 def _check_ranges(**ranges) -> None:

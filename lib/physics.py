@@ -89,7 +89,8 @@ def train_richardson_lucy_network(
         pairs: [(image, label)], each (X, Y, Z); images in any unit, each scaled by its own
             darkest and brightest voxel; labels 0 or more, in any unit, one for all.
         psf: (a, b, c), centre at ``size // 2``; None: `estimate_psf` finds it from the pairs.
-        psf_size: extents of the PSF to be found, in voxels; of no account where one is given.
+        psf_size: extents of the PSF to be found, in voxels: about as far as a lone bead's image
+            reaches, and no larger than the volumes; of no account where a PSF is given.
         patch: extent of the training patches in voxels, one number or one for each axis.
         steps: of training, four patches each, most of them around beads.
         learning_rate: the highest, see `lib.training.adam`.
@@ -122,7 +123,8 @@ def richardson_lucy_stages(volume: np.ndarray, psf: np.ndarray) -> np.ndarray:
     """The image above its background and its estimates after `STAGES` iterations.
 
     Returns:
-        (X, Y, Z, 1 + stages) float32, in units of the image's highest value above background.
+        (X, Y, Z, 1 + stages) float32, in units of the first estimate's highest value: a single hot
+        pixel, which no PSF explains, hardly moves it.
 
     Raises:
         ValueError: a volume that is not 3D, holds NaN or infinity, or has nothing above its
@@ -137,7 +139,7 @@ def richardson_lucy_stages(volume: np.ndarray, psf: np.ndarray) -> np.ndarray:
             "give bright objects on a dark ground"
         )
     estimates = richardson_lucy(image, psf, STAGES, background=background)
-    return np.stack([signal, *estimates], axis=-1, dtype=np.float32) / signal.max()
+    return np.stack([signal, *estimates], axis=-1, dtype=np.float32) / estimates[0].max()
 
 
 def _checked(pairs, patch) -> list:

@@ -145,3 +145,14 @@ def test_files_without_a_partner_are_named(bead_set):
             call()
     with pytest.raises(VolumeError, match=r"nowhere.image: no such folder"):
         read_bead_set(bead_set / "nowhere")
+
+
+def test_a_set_never_mixes_with_another(tmp_path):
+    write_bead_set(tmp_path, (8, 8, 8), 1, train=2, validation=1)
+    write_bead_set(tmp_path, (8, 8, 8), 2, train=2, validation=1)  # the same names are replaced
+    with pytest.raises(VolumeError, match=r"train.*beads_1\.mat is of another set"):
+        write_bead_set(tmp_path, (8, 8, 8), 1, train=1, validation=1)
+    for wrong in ({"train": 0}, {"validation": -1}):
+        with pytest.raises(ValueError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
+            write_bead_set(tmp_path / "new", (8, 8, 8), 1, **wrong)
+    assert not (tmp_path / "new").exists()
