@@ -1,5 +1,6 @@
 """Feed patches to ``fit`` and keep what a training leaves behind."""
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -72,7 +73,8 @@ def train(
         epochs: up to which, counted from 0.
         validation: another one; its epoch stays 0, so every epoch is judged by the same patches.
         folder: where to leave ``history.csv``, the weights of the lowest (validation) loss as
-            ``best.weights.h5``, and logs for TensorBoard. None: nothing is written.
+            ``best.weights.h5``, and logs for TensorBoard. A training that goes on adds to the
+            history, and overwrites the weights only by better ones. None: nothing is written.
         callbacks: more of Keras's.
         initial_epoch: where a training goes on, with a model whose weights are loaded.
         progress: show Keras's bar.
@@ -96,14 +98,24 @@ def train(
 
 def _records(folder: Path, monitor: str, append: bool) -> list[keras.callbacks.Callback]:
     folder.mkdir(parents=True, exist_ok=True)
-    best = folder / "best.weights.h5"
+    history = folder / "history.csv"
+    lowest = _lowest(history, monitor) if append and history.exists() else None
     return [
-        keras.callbacks.CSVLogger(folder / "history.csv", append=append),
+        keras.callbacks.CSVLogger(history, append=append),
         keras.callbacks.ModelCheckpoint(
-            best, monitor, save_best_only=True, save_weights_only=True, mode="min"
+            folder / "best.weights.h5", monitor, save_best_only=True, save_weights_only=True,
+            mode="min", initial_value_threshold=lowest,
         ),
         keras.callbacks.TensorBoard(folder / "tensorboard"),
-    ]
+    ]  # fmt: skip
+
+
+def _lowest(history: Path, monitor: str) -> float | None:
+    """What a training that goes on has to beat; None where the loss was not watched before."""
+    with history.open(newline="", encoding="utf-8") as file:
+        values = [row.get(monitor) for row in csv.DictReader(file)]
+    unwatched = (None, "", "NA")  # CSVLogger's word for a loss that was not there
+    return min((float(value) for value in values if value not in unwatched), default=None)
 
 
 def adam(learning_rate: float, steps: int) -> keras.optimizers.Adam:

@@ -172,3 +172,21 @@ def test_adam_s_schedule_survives_saving(model, sampler, tmp_path):
     for optimizer in (model.optimizer, loaded):
         assert float(optimizer.learning_rate) == pytest.approx(rate, rel=1e-4)
         assert optimizer.clipnorm == 1
+
+
+def test_a_training_that_goes_on_keeps_better_weights(sampler, tmp_path):
+    inputs = keras.Input((None, None, None, 1))
+    model = keras.Model(inputs, keras.layers.Conv3D(1, 1)(inputs))
+    data, best = PatchDataset(sampler, 2, 3), tmp_path / "best.weights.h5"
+    model.compile(keras.optimizers.SGD(0.01), loss="mse")
+    train(model, data, 2, folder=tmp_path)
+    good = best.read_bytes()
+    model.compile(keras.optimizers.SGD(0.0), loss="mse")
+    model.set_weights([w + 100 for w in model.get_weights()])
+    train(model, data, 3, folder=tmp_path, initial_epoch=2)
+    assert best.read_bytes() == good
+    assert len((tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()) == 1 + 3
+    model.load_weights(best)
+    model.compile(keras.optimizers.SGD(0.01), loss="mse")
+    watched = train(model, data, 5, folder=tmp_path, initial_epoch=3, validation=data)
+    assert "val_loss" in watched and best.read_bytes() != good, "not watched before: none to beat"
