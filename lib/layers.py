@@ -68,11 +68,11 @@ class FourierConv3D(keras.layers.Conv3D):
     """`keras.layers.Conv3D` (stride 1) for large kernels: the same weights, the same result.
 
     Computed by `lib.fourier` in Fourier space, where that is quicker; kernels of [16,16,8] then
-    take a seventh to a thirtieth of the time. What differs from Conv3D: sums run in float32 (float64 in a
-    float64 layer) whatever the compute type; rounding errors are relative to the largest values of
-    a block, about 1e-6 of them; a NaN spreads over its whole block; training keeps the spectra of
-    input and kernel until the gradient, three to five times the memory of the input (for 32^3 and
-    such kernels twelve times).
+    take a seventh to a thirtieth of the time. What differs from Conv3D: sums run in float32
+    (float64 in a float64 layer) whatever the compute type; rounding errors are relative to the
+    largest values of a block, about 1e-6 of them; a NaN spreads over its whole block; training
+    keeps the spectra of input and kernel until the gradient, three to five times the memory of the
+    input (for 32^3 and such kernels twelve times).
 
     Args:
         filters, kernel_size: as in Conv3D.
