@@ -14,17 +14,17 @@ import numpy as np
 from scipy import fft
 from skimage import restoration
 
-from lib.blur import on_grid
-from lib.deconvolution import (
+from lib.metrics import correlation
+from lib.microscopy.blur import on_grid
+from lib.microscopy.deconvolution import (
     blind_richardson_lucy,
     linear_background,
     richardson_lucy,
     sharpen,
     wiener,
 )
-from lib.metrics import correlation
-from lib.phantoms import bead_volume, observe_beads
-from lib.psf import estimate_psf, gaussian_psf
+from lib.microscopy.phantoms import bead_volume, observe_beads
+from lib.microscopy.psf import estimate_psf, gaussian_psf
 
 SIGMA, WIDE, SIZE = (1.5, 1.5, 4), (2.4, 2.4, 6.4), (13, 13, 31)
 SHAPES = (64, 64, 32), (128, 128, 32), (128, 128, 64)

@@ -1,7 +1,8 @@
 """Intensities: bring volumes to comparable ranges. Shapes are free, values finite."""
 
 import numpy as np
-import SimpleITK as sitk
+
+from lib.arrays import finite
 
 
 def rescale(x: np.ndarray) -> np.ndarray:
@@ -10,7 +11,7 @@ def rescale(x: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: ``x`` is empty or holds NaN or infinity.
     """
-    values = _finite(x, "x")
+    values = finite(x, "x")
     low, high = float(values.min()), float(values.max())
     exact = np.result_type(values, np.float32)  # float32 would round large integers and float64
     scaled = np.subtract(values, low, dtype=exact) / exact.type(high - low or 1)
@@ -39,49 +40,13 @@ def intensity_cropping(
     """
     if not 0 < percentile <= 100:
         raise ValueError(f"percentile={percentile}: give more than 0 and up to 100")
-    values = _finite(target, "target")
+    values = finite(target, "target")
     positive = values[values > 0]
     if not positive.size:
         raise ValueError(f"target has no positive value: its maximum is {values.max():g}")
     bound = np.float32(np.percentile(positive, percentile))
     names = ["target", *(f"others[{i}]" for i in range(len(others)))]
     return tuple(
-        np.clip(_finite(x, name).astype(np.float32), 0, bound)
+        np.clip(finite(x, name).astype(np.float32), 0, bound)
         for x, name in zip((target, *others), names, strict=True)
     )
-
-
-def correct_bias_field(scan: np.ndarray, shrink: int = 4) -> np.ndarray:
-    """Divide an MRI scan by its bias field, as N4 estimates it inside Otsu's foreground.
-
-    Args:
-        scan: (X, Y, Z), positive where there is signal.
-        shrink: the field is estimated on every ``shrink``-th voxel, for speed.
-
-    Returns:
-        (X, Y, Z) float32.
-
-    Raises:
-        ValueError: not 3D, empty, NaN or infinity in it, or fewer than 2 voxels after shrinking.
-
-    Source: N. Tustison et al., N4ITK: improved N3 bias correction (2010), in SimpleITK.
-    """
-    values = _finite(scan, "scan")
-    if values.ndim != 3:
-        raise ValueError(f"scan has shape {values.shape}: needed is (X, Y, Z)")
-    if shrink not in range(1, min(values.shape) // 2 + 1):
-        raise ValueError(f"shrink={shrink}: give 1 up to half of each extent of {values.shape}")
-    image = sitk.GetImageFromArray(values.astype(np.float32))
-    small = sitk.Shrink(image, [int(shrink)] * 3)
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetMaximumNumberOfIterations([30, 30, 30])
-    n4.Execute(small, sitk.OtsuThreshold(small, 0, 1, 200))
-    field = sitk.GetArrayFromImage(sitk.Exp(n4.GetLogBiasFieldAsImage(image)))
-    return (values / field).astype(np.float32)
-
-
-def _finite(x, name: str) -> np.ndarray:
-    values = np.asarray(x)
-    if values.size == 0 or not np.all(np.isfinite(values)):
-        raise ValueError(f"{name} of shape {values.shape} is empty or holds NaN or infinity")
-    return values

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.intensity import correct_bias_field, intensity_cropping, rescale
+from lib.intensity import intensity_cropping, rescale
 
 
 @pytest.mark.parametrize(
@@ -61,25 +61,6 @@ def test_cropping_takes_integers():
     assert result.tolist() == [0, 1, 32767]
 
 
-def ball():
-    """Two tissues, 1 inside 0.6, in a gain that grows from 0.7 to 1.3 along x."""
-    x, y, z = np.indices((36, 32, 28))
-    radius = np.sqrt((x - 18) ** 2 + (y - 16) ** 2 + (z - 14) ** 2)
-    body = np.where(radius < 8, 1, np.where(radius < 13, 0.6, 0))
-    return body, body * np.linspace(0.7, 1.3, 36)[:, None, None]
-
-
-def test_n4_evens_out_a_gain_and_keeps_the_axes():
-    body, scan = ball()
-    corrected = correct_bias_field(scan)
-    assert corrected.shape == scan.shape and corrected.dtype == np.float32
-    for tissue in (body == 1, body == 0.6):
-        before, after = (a[tissue].std() / a[tissue].mean() for a in (scan, corrected))
-        assert after < 0.4 * before
-    assert corrected[body == 1].mean() > 1.4 * corrected[body == 0.6].mean()
-    assert np.all(corrected[body == 0] == 0)
-
-
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -92,11 +73,6 @@ def test_n4_evens_out_a_gain_and_keeps_the_axes():
         (lambda: intensity_cropping([1], percentile=0), "percentile=0"),
         (lambda: intensity_cropping([1], percentile=101), "percentile=101"),
         (lambda: intensity_cropping([1], percentile=np.nan), "percentile=nan"),
-        (lambda: correct_bias_field(np.ones((8, 8))), r"scan has shape \(8, 8\)"),
-        (lambda: correct_bias_field(np.full((8, 8, 8), np.nan)), "scan of shape"),
-        (lambda: correct_bias_field(np.ones((8, 9, 6))), "shrink=4: give 1 up to half"),
-        (lambda: correct_bias_field(np.ones((8, 8, 8)), 0), "shrink=0"),
-        (lambda: correct_bias_field(np.ones((8, 8, 8)), 1.5), "shrink=1.5"),
     ],
 )
 def test_errors_name_argument_and_value(call, message):

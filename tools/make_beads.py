@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.bead_sets import write_bead_set
+from lib.microscopy.bead_sets import write_bead_set
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from nilearn.datasets import (
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lib.bead_sets import write_bead_set  # noqa: E402
+from lib.microscopy.bead_sets import write_bead_set  # noqa: E402
 from lib.volumes import Volume, save_volume  # noqa: E402
 
 MAPS = {

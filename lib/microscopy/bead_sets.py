@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.intensity import rescale
-from lib.phantoms import bead_volume, observe_beads
-from lib.psf import gaussian_psf
+from lib.microscopy.phantoms import bead_volume, observe_beads
+from lib.microscopy.psf import gaussian_psf
 from lib.volumes import Volume, VolumeError, load_volume, read_pairs, save_volume
 
 SIGMA = (1.5, 1.5, 4.0)  # voxels, the Gaussian PSF of the phantoms: stretched along depth
@@ -21,7 +21,7 @@ KINDS = ("image", "label")
 def bead_pair(
     shape=(64, 64, 32), beads: int = 20, *, sigma=SIGMA, photons: float = 300.0, seed
 ) -> tuple[np.ndarray, np.ndarray]:
-    """An observed bead volume and its truth, as `lib.phantoms` makes them.
+    """An observed bead volume and its truth, as `lib.microscopy.phantoms` makes them.
 
     Args:
         shape: (X, Y, Z).

@@ -1,69 +1,13 @@
-"""Seeded synthetic data: what is not at hand is simulated, and said to be so.
+"""Seeded synthetic beads: what is not at hand is simulated, and said to be so.
 
 Every function takes a ``seed``, an int or several; the same seed gives the same array.
 """
 
 import numpy as np
-from scipy.interpolate import make_interp_spline
 from scipy.signal import fftconvolve
 
+from lib.arrays import check_extents
 from lib.intensity import rescale
-
-
-def bias_field(shape, strength: float, knots: int = 4, *, seed) -> np.ndarray:
-    """A smooth field of gain, as a receive coil lays over an MRI scan.
-
-    Args:
-        shape: (X, Y, Z).
-        strength: the field spans 1/(1+strength) to 1+strength; 0.5: a factor of 2.25 in all.
-        knots: random values along each axis, at least 4, between which cubic splines run.
-
-    Returns:
-        (X, Y, Z) float32.
-
-    Raises:
-        ValueError: ``shape`` is not three extents, ``strength`` negative or ``knots`` below 4.
-    """
-    _check_shape(shape)
-    if not (strength >= 0 and knots >= 4):
-        raise ValueError(f"strength={strength}, knots={knots}: give at least 0 and 4")
-    coarse = np.random.default_rng(seed).uniform(-1, 1, (knots,) * 3)
-    spline = make_interp_spline(np.linspace(0, 1, knots), np.eye(knots))
-    along = [spline(np.linspace(0, 1, n)) for n in shape]  # (extent, knots) each
-    field = np.einsum("abc,xa,yb,zc->xyz", coarse, *along, optimize=True)
-    field = 2 * (field - field.min()) / (np.ptp(field) or 1) - 1
-    return ((1 + strength) ** field).astype(np.float32)
-
-
-def mr_scan(
-    t1: np.ndarray, *, bias: float = 0.5, contrast: float = 0.3, noise: float = 0.04, seed
-) -> np.ndarray:
-    """A clean T1 volume as one more scanner would show it: other contrast, bias field, noise.
-
-    Args:
-        t1: (X, Y, Z), values 0..1.
-        bias: strength of the `bias_field`.
-        contrast: intensities are raised to a power drawn from exp(-contrast)..exp(contrast).
-        noise: standard deviation of both channels before the magnitude is taken, in units of
-            ``t1``: the noise is Rician, as in a magnitude image, and so positive in the air.
-
-    Returns:
-        (X, Y, Z) float32, positive.
-
-    Raises:
-        ValueError: ``t1`` leaves 0..1 or holds NaN, or a strength is negative.
-    """
-    t1 = np.asarray(t1, np.float32)
-    if not (np.min(t1) >= 0 and np.max(t1) <= 1):
-        raise ValueError(f"t1 spans {np.min(t1):g} to {np.max(t1):g}: rescale it to 0..1 first")
-    if not (contrast >= 0 and noise >= 0):
-        raise ValueError(f"contrast={contrast}, noise={noise}: give 0 or more")
-    rng = np.random.default_rng(seed)
-    power = np.float32(np.exp(rng.uniform(-contrast, contrast)))
-    own = int(rng.integers(1 << 62))  # with ``seed`` its first knot would be the contrast again
-    signal = t1**power * bias_field(t1.shape, bias, seed=own)
-    real, imaginary = np.float32(noise) * rng.standard_normal((2, *t1.shape), np.float32)
-    return np.hypot(signal + real, imaginary)
 
 
 def bead_volume(
@@ -87,7 +31,7 @@ def bead_volume(
 
     Source: the beads of github.com/oura-hideyoshi/3D-autoencoder, there drawn by hand.
     """
-    _check_shape(shape)
+    check_extents(shape)
     if not (beads >= 0 and beads % 1 == 0):
         raise ValueError(f"beads={beads}: give a whole number, 0 or more")
     _check_ranges(radius=radius, brightness=brightness)
@@ -158,11 +102,6 @@ def _paint_bead(volume, centre, radius: float, brightness: float) -> None:
     distance = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij")))
     bead = brightness * np.clip(radius + 0.5 - distance, 0, 1)
     volume[box] = np.maximum(volume[box], bead)
-
-
-def _check_shape(shape) -> None:
-    if np.shape(shape) != (3,) or any(n < 1 or n != int(n) for n in shape):
-        raise ValueError(f"shape={shape}: give three extents, whole numbers of 1 or more")
 
 
 def _check_ranges(**ranges) -> None:

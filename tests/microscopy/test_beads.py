@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lib.beads import BeadMatch, bead_elongation, best_threshold, detect_beads, match_beads
+from lib.microscopy.beads import (
+    BeadMatch,
+    bead_elongation,
+    best_threshold,
+    detect_beads,
+    match_beads,
+)
 
 SHAPE = (24, 22, 26)
 CENTRES = np.array([(6.3, 5.8, 7.0), (15.5, 14.2, 18.4), (6.0, 15.75, 12.5)])

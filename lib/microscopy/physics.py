@@ -14,10 +14,10 @@ import keras
 import numpy as np
 from keras import layers
 
-from lib.blur import real_array
-from lib.deconvolution import linear_background, richardson_lucy
 from lib.intensity import rescale
-from lib.psf import estimate_psf
+from lib.microscopy.blur import real_array
+from lib.microscopy.deconvolution import linear_background, richardson_lucy
+from lib.microscopy.psf import estimate_psf
 from lib.sampling import PatchSampler
 from lib.training import PatchDataset, adam, train
 

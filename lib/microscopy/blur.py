@@ -1,4 +1,4 @@
-"""Blur in Fourier space for `lib.deconvolution`, and what a volume and a PSF must be.
+"""Blur in Fourier space for `lib.microscopy.deconvolution`, and what a volume and a PSF must be.
 
 The centre of a point spread function (PSF) is the voxel ``size // 2`` of each axis, whether its
 extents are odd or even.

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lib.bead_sets import SIGMA, bead_pair, read_bead_set, write_bead_set
-from lib.phantoms import bead_volume, observe_beads
-from lib.psf import gaussian_psf
+from lib.microscopy.bead_sets import SIGMA, bead_pair, read_bead_set, write_bead_set
+from lib.microscopy.phantoms import bead_volume, observe_beads
+from lib.microscopy.psf import gaussian_psf
 from lib.volumes import Volume, VolumeError, load_volume, save_volume
 
 SHAPE = (10, 9, 8)

@@ -9,14 +9,14 @@ from scipy import ndimage
 from scipy.signal import convolve, correlate, fftconvolve
 from skimage import filters, restoration
 
-from lib.deconvolution import (
+from lib.microscopy.deconvolution import (
     blind_richardson_lucy,
     linear_background,
     richardson_lucy,
     sharpen,
     wiener,
 )
-from lib.psf import gaussian_psf
+from lib.microscopy.psf import gaussian_psf
 
 SIGMA = (1.2, 1.2, 2.0)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 from test_deconvolution import SIGMA, correlation, delta, points, random, same
 
-from lib.psf import estimate_psf, gaussian_psf
+from lib.microscopy.psf import estimate_psf, gaussian_psf
 
 
 def test_gaussian_psf_blurs_as_scipy_does():

@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage import restoration
 from tqdm import tqdm
 
-from lib.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit_psf
+from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit_psf
 from lib.patches import per_axis
 
 ROUNDS = 20  # of the robust plane: on noise alone each leaves a third of the error

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import convolve
 
-from lib.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit_psf
+from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit_psf
 
 extents = st.tuples(*[st.integers(1, 6)] * 3)
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib import physics
-from lib.bead_sets import SIGMA, bead_pair
-from lib.deconvolution import linear_background, richardson_lucy
 from lib.metrics import correlation
-from lib.physics import (
+from lib.microscopy import physics
+from lib.microscopy.bead_sets import SIGMA, bead_pair
+from lib.microscopy.deconvolution import linear_background, richardson_lucy
+from lib.microscopy.physics import (
     RichardsonLucyNetwork,
     richardson_lucy_stages,
     train_richardson_lucy_network,
 )
-from lib.psf import estimate_psf, gaussian_psf
+from lib.microscopy.psf import estimate_psf, gaussian_psf
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PSF = gaussian_psf(SIGMA, (9, 9, 17))
 SHORT = (5, 20, 60)  # stages, so that training takes seconds
 
@@ -292,7 +292,7 @@ def test_what_only_the_work_itself_shows_is_refused(few_stages, pairs, message):
 ELSEWHERE = """
 import sys
 import numpy as np
-from lib import physics
+from lib.microscopy import physics
 physics.STAGES = (5, 20, 60)
 network = physics.RichardsonLucyNetwork.load(sys.argv[1])
 np.save(sys.argv[1] + "/there.npy", network(np.load(sys.argv[1] + "/image.npy")))

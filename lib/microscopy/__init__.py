@@ -1,0 +1,1 @@
+"""Fluorescence microscopy: bead phantoms, point spread functions, deconvolution, bead scores."""

@@ -1,0 +1,125 @@
+"""Simulated scans, seeded and with the statistics they promise; N4."""
+
+import numpy as np
+import pytest
+
+from lib.mri import bias_field, correct_bias_field, mr_scan
+
+SHAPE = (20, 24, 16)
+
+
+def test_a_seed_decides_everything():
+    t1 = np.random.default_rng(0).random(SHAPE)
+    for make in (lambda seed: bias_field(SHAPE, 0.5, seed=seed), lambda s: mr_scan(t1, seed=s)):
+        assert np.array_equal(make(1), make(1)) and not np.allclose(make(1), make(2))
+
+
+@pytest.mark.parametrize("strength", [0.1, 0.5, 3])
+@pytest.mark.parametrize("knots", [4, 7])
+def test_the_field_spans_what_is_asked(strength, knots):
+    field = bias_field(SHAPE, strength, knots, seed=3)
+    assert field.shape == SHAPE and field.dtype == np.float32
+    assert field.max() == np.float32(1 + strength)
+    assert field.min() == pytest.approx(1 / (1 + strength), rel=1e-6)
+
+
+def test_no_strength_no_field():
+    assert np.all(bias_field((3, 4, 5), 0, seed=0) == 1)
+
+
+def test_the_field_is_one_cubic_along_each_axis():
+    exponent = np.log(bias_field(SHAPE, 1, knots=4, seed=5).astype(float)) / np.log(2)
+    for axis in range(3):  # four knots, not-a-knot: one polynomial, whose fourth differences vanish
+        assert np.abs(np.diff(exponent, 4, axis)).max() < 1e-5
+        assert np.abs(np.diff(exponent, 1, axis)).max() < 1, "neighbours are alike"
+
+
+def test_air_is_rayleigh():
+    air = mr_scan(np.zeros((40, 50, 60)), noise=0.2, seed=1)
+    assert air.dtype == np.float32 and air.min() >= 0
+    assert air.mean() == pytest.approx(0.2 * np.sqrt(np.pi / 2), rel=0.01)
+    assert air.std() == pytest.approx(0.2 * np.sqrt(2 - np.pi / 2), rel=0.01)
+
+
+def test_bright_tissue_is_nearly_gaussian():
+    scan = mr_scan(np.ones((40, 50, 60)), bias=0, contrast=0, noise=0.05, seed=1)
+    assert scan.mean() == pytest.approx(np.sqrt(1 + 0.05**2), abs=1e-3)
+    assert scan.std() == pytest.approx(0.05, rel=0.01)
+
+
+def test_contrast_is_a_power_within_its_bounds():
+    t1 = np.random.default_rng(0).uniform(0.1, 0.9, (6, 5, 4))
+    powers = []
+    for seed in range(50):
+        scan = mr_scan(t1, bias=0, contrast=0.3, noise=0, seed=seed)
+        power = np.log(scan) / np.log(t1)
+        assert np.ptp(power) < 1e-4
+        powers.append(power.mean())
+    assert np.exp(-0.3) <= min(powers) < 0.8 and 1.25 < max(powers) <= np.exp(0.3)
+
+
+def test_contrast_and_field_have_nothing_to_do_with_each_other():
+    t1 = np.ones((4, 4, 4))
+    t1[1, 1, 1] = 0.5
+    power, corner = [], []
+    for seed in range(200):
+        power.append(-np.log2(mr_scan(t1, bias=0, noise=0, seed=seed)[1, 1, 1]))
+        corner.append(np.log(mr_scan(t1, noise=0, seed=seed)[0, 0, 0]))
+    assert abs(np.corrcoef(power, corner)[0, 1]) < 0.25
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_without_disturbance_a_scan_is_its_truth(dtype):
+    t1 = np.indices((2, 3, 2)).sum(0) % 2
+    scan = mr_scan(t1.astype(dtype), bias=0, contrast=0, noise=0, seed=0)
+    assert scan.dtype == np.float32 and np.array_equal(scan, t1)
+
+
+def ball():
+    """Two tissues, 1 inside 0.6, in a gain that grows from 0.7 to 1.3 along x."""
+    x, y, z = np.indices((36, 32, 28))
+    radius = np.sqrt((x - 18) ** 2 + (y - 16) ** 2 + (z - 14) ** 2)
+    body = np.where(radius < 8, 1, np.where(radius < 13, 0.6, 0))
+    return body, body * np.linspace(0.7, 1.3, 36)[:, None, None]
+
+
+def test_n4_evens_out_a_gain_and_keeps_the_axes():
+    body, scan = ball()
+    corrected = correct_bias_field(scan)
+    assert corrected.shape == scan.shape and corrected.dtype == np.float32
+    for tissue in (body == 1, body == 0.6):
+        before, after = (a[tissue].std() / a[tissue].mean() for a in (scan, corrected))
+        assert after < 0.4 * before
+    assert corrected[body == 1].mean() > 1.4 * corrected[body == 0.6].mean()
+    assert np.all(corrected[body == 0] == 0)
+
+
+CLEAN = np.full((4, 4, 4), 0.5)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: bias_field(SHAPE, -0.1, seed=0), "strength=-0.1"),
+        (lambda: bias_field(SHAPE, np.nan, seed=0), "strength=nan"),
+        (lambda: bias_field(SHAPE, 1, 3, seed=0), "knots=3: give at least 0 and 4"),
+        (lambda: bias_field((4, 4), 1, seed=0), r"shape=\(4, 4\): give three extents"),
+        (lambda: bias_field((4, 0, 4), 1, seed=0), r"shape=\(4, 0, 4\)"),
+        (lambda: mr_scan(2 * CLEAN + 0.5, seed=0), "t1 spans 1.5 to 1.5: rescale"),
+        (lambda: mr_scan(-CLEAN, seed=0), "t1 spans -0.5"),
+        (lambda: mr_scan(CLEAN * np.nan, seed=0), "t1 spans nan"),
+        (lambda: mr_scan(CLEAN[..., None], seed=0), r"shape=\(4, 4, 4, 1\)"),
+        (lambda: mr_scan(CLEAN, bias=-1, seed=0), "strength=-1"),
+        (lambda: mr_scan(CLEAN, contrast=-1, seed=0), "contrast=-1"),
+        (lambda: mr_scan(CLEAN, noise=-0.1, seed=0), "noise=-0.1: give 0 or more"),
+        (lambda: mr_scan(CLEAN, noise=np.nan, seed=0), "noise=nan"),
+        (lambda: correct_bias_field(np.ones((8, 8))), r"scan has shape \(8, 8\)"),
+        (lambda: correct_bias_field(np.full((8, 8, 8), np.nan)), "scan of shape"),
+        (lambda: correct_bias_field(np.ones((8, 9, 6))), "shrink=4: give 1 up to half"),
+        (lambda: correct_bias_field(np.ones((8, 8, 8)), 0), "shrink=0"),
+        (lambda: correct_bias_field(np.ones((8, 8, 8)), 1.5), "shrink=1.5"),
+    ],
+)
+def test_errors_name_argument_and_value(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
