@@ -1,0 +1,159 @@
+"""What notebooks do alike: tune one parameter, apply methods to volumes, score them, show a study.
+
+A method is any function from an image to an output; a pair is (image, truth); a score takes
+(truth, output), and more is better where something is chosen by it. A study is the table that
+``make study`` writes, one row for each seed.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+NONE = "–"  # in a table, where there is no number
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What `tune` found.
+
+    Attributes:
+        best: the value with the highest mean score.
+        values, scores: all that were tried, and the mean score of each.
+    """
+
+    best: object
+    values: list
+    scores: list[float]
+
+    @property
+    def inside(self) -> bool:
+        """Whether the best value has neighbours on both sides: not at the edge of the grid."""
+        return self.best not in (self.values[0], self.values[-1])
+
+
+def tune(
+    method: Callable, values: Sequence, pairs: Sequence, score: Callable, threads: int = 1
+) -> Tuned:
+    """Try a parameter's values on training pairs.
+
+    Args:
+        method: (image, value) -> output.
+        values: in order, so that `Tuned.inside` has a meaning.
+        pairs: [(image, truth)].
+        score: (truth, output) -> number, more is better.
+        threads: pairs at a time, for methods that run on one thread each, such as SciPy's.
+
+    Raises:
+        ValueError: nothing to try or nothing to try it on.
+    """
+    if not len(values) or not len(pairs):
+        raise ValueError(f"{len(values)} values, {len(pairs)} pairs: give at least one of each")
+    scores = []
+    with ThreadPoolExecutor(threads) as pool:
+        for value in tqdm(values, "tune", leave=False):
+            outputs = pool.map(method, [image for image, _ in pairs], [value] * len(pairs))
+            rated = [score(truth, out) for (_, truth), out in zip(pairs, outputs, strict=True)]
+            scores.append(float(np.mean(rated)))
+    return Tuned(values[int(np.argmax(scores))], list(values), scores)
+
+
+def apply_methods(methods: Mapping[str, Callable], images: Sequence, threads: int = 1) -> dict:
+    """Every method's output for every image: name -> [output], in the order of the images.
+
+    Args:
+        methods: name -> method.
+        images: arrays.
+        threads: images at a time, as in `tune`.
+    """
+    outputs = {}
+    with ThreadPoolExecutor(threads) as pool:
+        for name, method in tqdm(methods.items(), "apply", leave=False):
+            outputs[name] = list(pool.map(method, images))
+    return outputs
+
+
+def score_methods(outputs: Mapping, truths: Sequence, scores: Mapping) -> pd.DataFrame:
+    """One row for each method and volume, one column for each score.
+
+    Args:
+        outputs: name -> [output], as from `apply_methods`.
+        truths: one for each output.
+        scores: name -> function (truth, output) -> number.
+
+    Returns:
+        Index (method, volume): ``table.groupby("method", sort=False).mean()`` is the mean.
+
+    Raises:
+        ValueError: a method with more or fewer outputs than there are truths.
+    """
+    rows = []
+    for method, own in outputs.items():
+        if len(own) != len(truths):
+            raise ValueError(f"{method!r} has {len(own)} outputs for {len(truths)} truths")
+        for volume, (truth, output) in enumerate(zip(truths, own, strict=True)):
+            row = {name: score(truth, output) for name, score in scores.items()}
+            rows.append({"method": method, "volume": volume, **row})
+    return pd.DataFrame(rows).set_index(["method", "volume"])
+
+
+def keep_numbers(numbers: Mapping[str, float], path) -> None:
+    """Write a run's numbers as JSON: the row that a study collects.
+
+    Raises:
+        ValueError: a number that is not finite; it is named.
+    """
+    for name, value in numbers.items():
+        if not np.isfinite(value):
+            raise ValueError(f"{name} is {value}: a result must be finite")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    floats = {name: float(value) for name, value in numbers.items()}
+    path.write_text(json.dumps(floats, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read_study(path) -> pd.DataFrame:
+    """A study's table, one row for each seed; empty where no study was made yet."""
+    path = Path(path)
+    return pd.read_csv(path, comment="#") if path.exists() else pd.DataFrame()
+
+
+def beside_study(numbers: Mapping[str, float], study: pd.DataFrame) -> pd.DataFrame:
+    """This run's numbers beside the mean, lowest and highest of a study.
+
+    Returns:
+        Index: the names of ``numbers``; columns here, mean, lowest, highest, NaN where the study
+        holds no such number.
+    """
+    table = pd.DataFrame({"here": dict(numbers)})
+    columns = study.reindex(columns=list(numbers))
+    return table.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max())
+
+
+def beyond_study(table: pd.DataFrame, slack: float) -> list[str]:
+    """The numbers of `beside_study` that lie further than ``slack`` outside the study's range."""
+    low, high = table["lowest"] - slack, table["highest"] + slack
+    return list(table.index[(table["here"] < low) | (table["here"] > high)])
+
+
+def show_table(rows, digits: int = 3) -> pd.DataFrame:
+    """A table to be read: numbers rounded, whole ones without a point, a dash where there is none.
+
+    Args:
+        rows: a `pandas.DataFrame`, or what makes one.
+        digits: behind the point.
+    """
+
+    def shown(value) -> str:
+        if isinstance(value, str):
+            return value
+        if value is None or np.isnan(value):
+            return NONE
+        return f"{value:,.{digits}f}" if value % 1 else f"{value:,.0f}"
+
+    return pd.DataFrame(rows).map(shown)

@@ -1,0 +1,83 @@
+"""Tuning, comparing, a study's spread: by hand on numbers that a reader can check."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.evaluation import (
+    Tuned,
+    apply_methods,
+    beside_study,
+    beyond_study,
+    keep_numbers,
+    read_study,
+    score_methods,
+    show_table,
+    tune,
+)
+
+
+def closeness(truth, output):
+    return -abs(truth - output)
+
+
+def test_the_best_value_has_the_highest_mean_over_all_pairs():
+    tuned = tune(lambda image, gain: gain * image, [1, 2, 3], [(1.0, 2.0), (10.0, 21.0)], closeness)
+    assert tuned == Tuned(2, [1, 2, 3], [-6.0, -0.5, -5.0]) and tuned.inside
+
+
+@pytest.mark.parametrize("best, inside", [(1, False), (2, True), (3, False)])
+def test_the_edge_of_the_grid_is_named(best, inside):
+    assert Tuned(best, [1, 2, 3], [0.0, 0.0, 0.0]).inside is inside
+
+
+@pytest.mark.parametrize("values, pairs", [([], [(1, 1)]), ([1], [])])
+def test_nothing_to_tune_on(values, pairs):
+    message = f"{len(values)} values, {len(pairs)} pairs"
+    with pytest.raises(ValueError, match=message):
+        tune(lambda image, value: image, values, pairs, closeness)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_method_sees_every_image_in_order(threads):
+    methods = {"twice": lambda image: 2 * image, "same": lambda image: image}
+    outputs = apply_methods(methods, [1, 5, 3], threads)
+    assert outputs == {"twice": [2, 10, 6], "same": [1, 5, 3]}
+
+
+def test_scores_by_method_and_volume():
+    outputs = {"a": [1.0, 4.0], "b": [0.0, 0.0]}
+    table = score_methods(outputs, [1.0, 2.0], {"closeness": closeness, "truth": lambda t, o: t})
+    assert table.loc[("a", 1)].tolist() == [-2, 2] and table.loc[("b", 0)].tolist() == [-1, 1]
+    means = table.groupby("method", sort=False).mean()
+    assert means["closeness"].to_dict() == {"a": -1.0, "b": -1.5}
+    with pytest.raises(ValueError, match="'a' has 2 outputs for 1 truths"):
+        score_methods(outputs, [1.0], {"closeness": closeness})
+
+
+def test_numbers_are_kept_and_must_be_finite(tmp_path):
+    path = tmp_path / "new" / "04.json"
+    keep_numbers({"Dice": np.float32(0.5), "n": 3}, path)
+    assert json.loads(path.read_text()) == {"Dice": 0.5, "n": 3.0}
+    with pytest.raises(ValueError, match="RMSE is nan: a result must be finite"):
+        keep_numbers({"RMSE": np.nan}, path)
+
+
+def test_a_study_beside_a_run(tmp_path):
+    path = tmp_path / "04.csv"
+    assert read_study(path).empty
+    path.write_text("# make study NB=04 SEEDS=2\nseed,Dice\n0,0.8\n1,0.9\n")
+    table = beside_study({"Dice": 0.95, "IoU": 0.7}, read_study(path))
+    assert table.loc["Dice"].round(6).tolist() == [0.95, 0.85, 0.8, 0.9]
+    assert table.loc["IoU", "here"] == 0.7 and table.loc["IoU"].isna().sum() == 3
+    assert beyond_study(table, 0.04) == ["Dice"] and beyond_study(table, 0.06) == []
+    assert beside_study({"Dice": 1.0}, pd.DataFrame()).isna().sum().sum() == 3
+
+
+def test_a_table_to_be_read():
+    rows = {"a": [0.12345, 2.0, np.nan], "b": ["0.5 mm", 1234567, None]}
+    shown = show_table(rows, 2)
+    assert shown["a"].tolist() == ["0.12", "2", "–"]
+    assert shown["b"].tolist() == ["0.5 mm", "1,234,567", "–"]
