@@ -23,3 +23,13 @@ def check_extents(shape) -> None:
     """
     if np.shape(shape) != (3,) or any(n < 1 or n != int(n) for n in shape):
         raise ValueError(f"shape={shape}: give three extents, whole numbers of 1 or more")
+
+
+def check_count(value, name: str) -> None:
+    """A whole number, 0 or more.
+
+    Raises:
+        ValueError: ``value`` is anything else; the text holds ``name``.
+    """
+    if not (value >= 0 and value % 1 == 0):
+        raise ValueError(f"{name}={value}: give a whole number, 0 or more")

@@ -124,11 +124,11 @@ def _lowest(history: Path, monitor: str) -> float | None:
     return min((float(value) for value in values if value not in unwatched), default=None)
 
 
-def adam(learning_rate: float, steps: int) -> keras.optimizers.Adam:
-    """Adam with a warm-up, a cosine decay to 0, and gradients clipped to norm 1.
+def warm_cosine(learning_rate: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
+    """A learning rate that rises for a tenth of the steps and falls to 0 by a cosine.
 
     Args:
-        learning_rate: the highest, reached after a tenth of the steps.
+        learning_rate: the highest.
         steps: of the whole training.
 
     Raises:
@@ -137,10 +137,14 @@ def adam(learning_rate: float, steps: int) -> keras.optimizers.Adam:
     if steps < 1 or not learning_rate > 0:
         raise ValueError(f"learning_rate={learning_rate}, steps={steps}: give more than 0")
     warm = -(-steps // 10)
-    rate = keras.optimizers.schedules.CosineDecay(
+    return keras.optimizers.schedules.CosineDecay(
         learning_rate / 10, max(1, steps - warm), warmup_target=learning_rate, warmup_steps=warm
     )
-    return keras.optimizers.Adam(rate, clipnorm=1.0)
+
+
+def adam(learning_rate: float, steps: int) -> keras.optimizers.Adam:
+    """Adam by `warm_cosine`, gradients clipped to norm 1."""
+    return keras.optimizers.Adam(warm_cosine(learning_rate, steps), clipnorm=1.0)
 
 
 class _SetEpoch(keras.callbacks.Callback):

@@ -8,26 +8,37 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.arrays import check_count, check_extents
 from lib.intensity import rescale
 from lib.microscopy.phantoms import bead_volume, observe_beads
 from lib.microscopy.psf import gaussian_psf
 from lib.volumes import Volume, VolumeError, load_volume, read_pairs, save_volume
 
 SIGMA = (1.5, 1.5, 4.0)  # voxels, the Gaussian PSF of the phantoms: stretched along depth
+BEAD = 3  # voxels, further than a bead reaches from its centre
 FULL = np.iinfo(np.uint16).max
 KINDS = ("image", "label")
 
 
 def bead_pair(
-    shape=(64, 64, 32), beads: int = 20, *, sigma=SIGMA, photons: float = 300.0, seed
+    shape=(64, 64, 32),
+    beads: int = 20,
+    *,
+    sigma=SIGMA,
+    photons: float = 300.0,
+    surroundings: bool = True,
+    seed,
 ) -> tuple[np.ndarray, np.ndarray]:
     """An observed bead volume and its truth, as `lib.microscopy.phantoms` makes them.
 
     Args:
         shape: (X, Y, Z).
-        beads: how many.
+        beads: how many; with surroundings so many in the mean.
         sigma: standard deviation of the Gaussian PSF in voxels, one for each axis.
         photons: per voxel and unit of light.
+        surroundings: the volume is a window cut out of a larger scene with as many beads a voxel,
+            as a microscope's is: they lie across its border, too, and shine in from beyond it.
+            Without, all lie inside and nothing beyond.
         seed: an int or several.
 
     Returns:
@@ -36,10 +47,15 @@ def bead_pair(
     Raises:
         ValueError: what `bead_volume`, `gaussian_psf` or `observe_beads` refuses.
     """
-    words = np.atleast_1d(seed).tolist()
-    truth = bead_volume(shape, beads, seed=(*words, 0))
-    psf = gaussian_psf(sigma)
-    return observe_beads(truth, psf, photons=photons, seed=(*words, 1)), truth
+    check_extents(shape)
+    check_count(beads, "beads")
+    words, psf = np.atleast_1d(seed).tolist(), gaussian_psf(sigma)
+    margin = [n // 2 + BEAD for n in psf.shape] if surroundings else [0, 0, 0]
+    scene = np.add(shape, 2 * np.array(margin))
+    truth = bead_volume(scene, round(beads * np.prod(scene / shape)), seed=(*words, 0))
+    observed = observe_beads(truth, psf, margin=margin, photons=photons, seed=(*words, 1))
+    window = tuple(slice(m, m + n) for m, n in zip(margin, shape, strict=True))
+    return observed, truth[window].copy()
 
 
 def write_bead_set(

@@ -6,8 +6,9 @@ Every function takes a ``seed``, an int or several; the same seed gives the same
 import numpy as np
 from scipy.signal import fftconvolve
 
-from lib.arrays import check_extents
+from lib.arrays import check_count, check_extents
 from lib.intensity import rescale
+from lib.patches import per_axis
 
 
 def bead_volume(
@@ -32,8 +33,7 @@ def bead_volume(
     Source: the beads of github.com/oura-hideyoshi/3D-autoencoder, there drawn by hand.
     """
     check_extents(shape)
-    if not (beads >= 0 and beads % 1 == 0):
-        raise ValueError(f"beads={beads}: give a whole number, 0 or more")
+    check_count(beads, "beads")
     _check_ranges(radius=radius, brightness=brightness)
     rng = np.random.default_rng(seed)
     truth = np.zeros(shape, np.float32)
@@ -47,6 +47,7 @@ def observe_beads(
     truth: np.ndarray,
     psf: np.ndarray,
     *,
+    margin=0,
     peak: float = 0.8,
     offset: float = 0.05,
     glow=(0.075, 0.15),
@@ -56,14 +57,17 @@ def observe_beads(
 ) -> np.ndarray:
     """A bead volume as a microscope shows it: blurred, in outside light, noisy; then min-max.
 
-    Light from beyond the volume is not simulated but for the glow; light that the blur carries
-    out of the volume is lost.
+    A microscope sees a window of a larger scene: beads beyond it shine into it, and light that
+    the blur carries out of it is lost. Nothing lies beyond ``truth``, so give a ``margin`` as wide
+    as the PSF reaches for the border of the window to be like that of a real one.
 
     Args:
         truth: (X, Y, Z), 0 or more.
+        margin: voxels at each end of the axes, one number or one for each axis, that send light
+            but are not observed.
         psf: (a, b, c), 0 or more, of any extents; scaled to a sum of 1. Its centre is the voxel
             ``size // 2``.
-        peak: the blurred beads are scaled to this maximum, in units of light.
+        peak: the blurred beads are scaled to this maximum in the window, in units of light.
         offset: light everywhere, in the same units.
         glow: (lowest, highest); outside light rises linearly along x from 0 to a value drawn
             from this range.
@@ -72,25 +76,27 @@ def observe_beads(
         read_noise: standard deviation of the camera's noise, in units of light.
 
     Returns:
-        (X, Y, Z) float32, 0..1.
+        The window, (X, Y, Z) less twice the margin, float32, 0..1.
 
     Raises:
         ValueError: values that are negative or not finite, a PSF that is empty or black, a
-            swapped range.
+            swapped range, a margin that leaves no window.
     """
     _check_observation(truth, psf, photons)
+    margin = _margin(margin, truth.shape)
     _check_ranges(glow=glow)
     for name, value in {"peak": peak, "offset": offset, "read_noise": read_noise}.items():
         if not 0 <= value < np.inf:
             raise ValueError(f"{name}={value}: give 0 or more, finite")
     rng = np.random.default_rng(seed)
     light = fftconvolve(truth, np.divide(psf, np.sum(psf)), mode="full")
-    corner = np.floor_divide(psf.shape, 2)
-    light = light[tuple(slice(c, c + n) for c, n in zip(corner, truth.shape, strict=True))]
+    first = np.floor_divide(psf.shape, 2) + margin
+    extents = np.subtract(truth.shape, 2 * np.array(margin))
+    light = light[tuple(slice(a, a + n) for a, n in zip(first, extents, strict=True))]
     light = np.maximum(light, 0) * (peak / (light.max() or 1))
-    light += offset + np.linspace(0, rng.uniform(*glow), truth.shape[0])[:, None, None]
+    light += offset + np.linspace(0, rng.uniform(*glow), len(light))[:, None, None]
     counted = rng.poisson(light * photons) / photons if np.isfinite(photons) else light
-    return rescale(counted + rng.normal(0, read_noise, truth.shape)).astype(np.float32)
+    return rescale(counted + rng.normal(0, read_noise, light.shape)).astype(np.float32)
 
 
 def _paint_bead(volume, centre, radius: float, brightness: float) -> None:
@@ -102,6 +108,13 @@ def _paint_bead(volume, centre, radius: float, brightness: float) -> None:
     distance = np.sqrt(sum(a**2 for a in np.meshgrid(*axes, indexing="ij")))
     bead = brightness * np.clip(radius + 0.5 - distance, 0, 1)
     volume[box] = np.maximum(volume[box], bead)
+
+
+def _margin(margin, extents) -> tuple[int, ...]:
+    margin = per_axis(margin, "margin")
+    if min(margin) < 0 or any(2 * m >= n for m, n in zip(margin, extents, strict=True)):
+        raise ValueError(f"margin={margin}: give 0 or more, less than half of {extents}")
+    return margin
 
 
 def _check_ranges(**ranges) -> None:

@@ -23,11 +23,24 @@ def rewrite(path, change):
 
 @pytest.mark.parametrize("seed, words", [(5, (5,)), ((5, 2), (5, 2))])
 def test_a_pair_is_what_the_phantoms_give(seed, words):
-    observed, truth = bead_pair(SHAPE, 4, sigma=(1, 2, 0.5), photons=77, seed=seed)
+    how = {"sigma": (1, 2, 0.5), "photons": 77, "surroundings": False}
+    observed, truth = bead_pair(SHAPE, 4, **how, seed=seed)
     expected = bead_volume(SHAPE, 4, seed=(*words, 0))
     np.testing.assert_array_equal(truth, expected)
     seen = observe_beads(expected, gaussian_psf((1, 2, 0.5)), photons=77, seed=(*words, 1))
     np.testing.assert_array_equal(observed, seen)
+
+
+def test_with_surroundings_a_pair_is_a_window_of_a_larger_scene():
+    observed, truth = bead_pair(SHAPE, 4, sigma=(1, 2, 0.5), seed=5)
+    margin = 7, 11, 5  # a PSF of 9 x 17 x 5 voxels reaches 4, 8, 2; a bead 3 more
+    scene = bead_volume((24, 31, 18), 74, seed=(5, 0))  # 4 beads in 720 voxels, 74 in 13,392
+    np.testing.assert_array_equal(truth, scene[7:17, 11:20, 5:13])
+    seen = observe_beads(scene, gaussian_psf((1, 2, 0.5)), margin=margin, seed=(5, 1))
+    np.testing.assert_array_equal(observed, seen)
+    one, other = (np.mean([bead_pair(seed=(n, 1), surroundings=around)[1].mean() for n in range(8)])
+                  for around in (True, False))  # fmt: skip
+    assert one == pytest.approx(other, rel=0.25), "as many beads in the mean"
 
 
 def test_a_pair_s_defaults_are_the_documented_ones():

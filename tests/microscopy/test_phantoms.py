@@ -144,6 +144,15 @@ def test_the_glow_rises_linearly_along_x_to_the_value_drawn():
     assert 0.1 <= min(drawn) < 0.115 and 0.185 < max(drawn) <= 0.2
 
 
+@pytest.mark.parametrize("margin, inside", [(2, np.s_[2:-2, 2:-2, 2:-2]),
+                                            ((1, 0, 3), np.s_[1:-1, :, 3:-3])])  # fmt: skip
+def test_a_margin_shines_into_the_window_and_is_cut_off(margin, inside):
+    rng = np.random.default_rng(0)
+    truth, psf = rng.random((9, 8, 10)), rng.random((5, 3, 7))
+    seen = observe_beads(truth, psf, margin=margin, **QUIET, seed=0)
+    np.testing.assert_allclose(seen, min_max(blurred(truth, psf)[inside]), atol=1e-6)
+
+
 def test_without_light_there_is_nothing_to_see():
     assert not observe_beads(np.zeros((3, 4, 5)), DOT, **QUIET, seed=0).any()
 
@@ -227,6 +236,12 @@ CLEAN = np.full((4, 4, 4), 0.5)
         (lambda: observe_beads(CLEAN, DOT, peak=np.inf, seed=0), "peak=inf: give 0 or more"),
         (lambda: observe_beads(CLEAN, DOT, offset=np.nan, seed=0), "offset=nan: give"),
         (lambda: observe_beads(CLEAN, DOT, read_noise=-0.1, seed=0), "read_noise=-0.1: give"),
+        (
+            lambda: observe_beads(CLEAN, DOT, margin=2, seed=0),
+            r"margin=\(2, 2, 2\): .* \(4, ",
+        ),
+        (lambda: observe_beads(CLEAN, DOT, margin=-1, seed=0), r"margin=\(-1, -1, -1\): give 0"),
+        (lambda: observe_beads(CLEAN, DOT, margin=0.5, seed=0), "margin=0.5: give a whole number"),
         (lambda: observe_beads(CLEAN, DOT, photons=0, seed=0), "photons=0: give more than 0"),
         (lambda: observe_beads(CLEAN, DOT, photons=np.nan, seed=0), "photons=nan"),
         (lambda: observe_beads(CLEAN, DOT, glow=(0.2, 0.1), seed=0), r"glow=\(0.2, 0.1\): give"),

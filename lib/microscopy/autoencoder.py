@@ -1,0 +1,116 @@
+"""The bead reference's simple CNN from pairs to a function that restores: one recipe, one call.
+
+A `Recipe` names all that a training hangs on, so that two of them can differ in one thing:
+``replace(recipe, padding="same")``.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from lib.models import large_kernel_autoencoder, with_activation
+from lib.sampling import PatchSampler
+from lib.training import PatchDataset, train, warm_cosine
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a `large_kernel_autoencoder` is built and trained; the defaults are those that live.
+
+    Attributes:
+        kernel_size, filters, padding, normalise: as in `lib.models.large_kernel_autoencoder`.
+        log_odds: the last bias starts at the log-odds of the labels' mean, else at 0.
+        loss: "cross-entropy", on logits; or what Keras takes as a loss, on the sigmoid's output.
+        rate: the learning rate, the highest where it has a schedule.
+        schedule: warm-up and cosine decay (`lib.training.warm_cosine`); else the rate is constant.
+        beta_1: of Adam.
+        clip: the norm that a gradient is clipped to; None: not clipped.
+        steps: batches in all, a multiple of 10.
+        patch: extents of the random crops in voxels.
+        batch: crops a batch.
+    """
+
+    kernel_size: Sequence[int] = (16, 16, 8)
+    filters: Sequence[int] = (4, 4)
+    padding: str = "reflect"
+    normalise: bool = True
+    log_odds: bool = True
+    loss: object = "cross-entropy"
+    rate: float = 3e-3
+    schedule: bool = True
+    beta_1: float = 0.9
+    clip: float | None = 1.0
+    steps: int = 100
+    patch: Sequence[int] | int = 32
+    batch: int = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Autoencoder:
+    """What `train_autoencoder` returns; ``autoencoder(image)`` restores a volume.
+
+    Attributes:
+        network: (N, X, Y, Z, 1) -> (N, X, Y, Z, 1) in 0..1.
+        history: as from `lib.training.train`, an epoch is 10 steps.
+    """
+
+    network: keras.Model
+    history: dict[str, list[float]]
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """The restored volume (X, Y, Z), 0..1, of an observed one (X, Y, Z), 0..1."""
+        return keras.ops.convert_to_numpy(self.network(image[None, ..., None]))[0, ..., 0]
+
+
+def train_autoencoder(
+    pairs, recipe: Recipe, *, seed: int = 0, validation=None, folder=None, callbacks=()
+) -> Autoencoder:
+    """Build and train a network on random crops, mirrored at random along x, y and z.
+
+    Args:
+        pairs: [(image, label)], (X, Y, Z) each, 0..1.
+        recipe: how.
+        seed: decides weights and crops.
+        validation, folder, callbacks: as in `lib.training.train`.
+
+    Raises:
+        ValueError: steps that 10 does not divide, or what network, sampler or `train` refuse.
+    """
+    if recipe.steps < 10 or recipe.steps % 10:
+        raise ValueError(f"steps={recipe.steps}: give a multiple of 10, 10 or more")
+    keras.utils.set_random_seed(seed)
+    network = build(pairs, recipe)
+    sampler = PatchSampler(pairs, recipe.patch, flips=["x", "y", "z"])
+    feed = PatchDataset(sampler, recipe.batch, 10, seed=seed)
+    kept = {"validation": validation, "folder": folder, "callbacks": callbacks}
+    history = train(network, feed, recipe.steps // 10, **kept)
+    positive = with_activation(network, "sigmoid") if on_logits(recipe) else network
+    return Autoencoder(positive, history)
+
+
+def build(pairs, recipe: Recipe) -> keras.Model:
+    """The network of a recipe, compiled; logits out where its loss is the cross-entropy."""
+    share = float(np.mean([np.mean(label) for _, label in pairs])) if recipe.log_odds else 0.5
+    network = large_kernel_autoencoder(
+        kernel_size=recipe.kernel_size,
+        filters=recipe.filters,
+        padding=recipe.padding,
+        normalise=recipe.normalise,
+        activation=None if on_logits(recipe) else "sigmoid",
+        share=share,
+    )
+    logits = keras.losses.BinaryCrossentropy(from_logits=True)
+    network.compile(_optimizer(recipe), loss=logits if on_logits(recipe) else recipe.loss)
+    return network
+
+
+def on_logits(recipe: Recipe) -> bool:
+    """Whether the network trains without its sigmoid."""
+    return isinstance(recipe.loss, str) and recipe.loss == "cross-entropy"
+
+
+def _optimizer(recipe: Recipe) -> keras.optimizers.Adam:
+    rate = warm_cosine(recipe.rate, recipe.steps) if recipe.schedule else recipe.rate
+    return keras.optimizers.Adam(rate, beta_1=recipe.beta_1, clipnorm=recipe.clip)

@@ -1,0 +1,64 @@
+"""A recipe is followed to the letter, and what is trained can be called."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from lib.microscopy.autoencoder import Recipe, build, on_logits, train_autoencoder
+
+SMALL = Recipe(kernel_size=(3, 3, 3), filters=(2,), patch=8, batch=2, steps=20)
+IMAGE = np.random.default_rng(0).random((12, 12, 12), np.float32)
+LABEL = (IMAGE > 0.8).astype(np.float32)
+PAIRS = [(IMAGE, LABEL)]
+
+
+def kinds(network):
+    return [type(layer).__name__ for layer in network.layers]
+
+
+def test_a_recipe_decides_layers_loss_and_optimizer():
+    cured, naive = build(PAIRS, SMALL), build(PAIRS, replace(SMALL, loss="mse", normalise=False))
+    assert "BatchNormalization" in kinds(cured) and "BatchNormalization" not in kinds(naive)
+    assert cured.loss.from_logits and naive.loss == "mse"
+    assert [n.layers[-1].activation.__name__ for n in (cured, naive)] == ["linear", "sigmoid"]
+    assert on_logits(SMALL) and not on_logits(replace(SMALL, loss="binary_crossentropy"))
+
+
+def test_the_optimizer_of_a_recipe():
+    plain = replace(SMALL, rate=0.5, schedule=False, beta_1=0.25, clip=None)
+    optimizer = build(PAIRS, plain).optimizer
+    assert float(optimizer.learning_rate) == 0.5
+    assert optimizer.beta_1 == 0.25 and optimizer.clipnorm is None
+    scheduled = build(PAIRS, SMALL).optimizer
+    assert float(scheduled.learning_rate) == pytest.approx(SMALL.rate / 10)
+    assert scheduled.clipnorm == 1
+
+
+@pytest.mark.parametrize("log_odds, start", [(True, LABEL.mean()), (False, 0.5)])
+def test_the_last_bias_is_where_black_would_end_or_at_one_half(log_odds, start):
+    network = build(PAIRS, replace(SMALL, log_odds=log_odds, padding="same"))
+    bias = float(network.layers[-2].bias[0])
+    assert 1 / (1 + np.exp(-bias)) == pytest.approx(start, rel=1e-5)
+
+
+def test_a_seed_decides_the_training_and_the_answer_keeps_the_shape(tmp_path):
+    one, same = (train_autoencoder(PAIRS, SMALL, seed=3, folder=tmp_path / f) for f in "ab")
+    other = train_autoencoder(PAIRS, SMALL, seed=4)
+    assert len(one.history["loss"]) == 2 and (tmp_path / "a" / "history.csv").exists()
+    np.testing.assert_array_equal(one(IMAGE), same(IMAGE))
+    answer = one(IMAGE[:, :10])
+    assert answer.shape == (12, 10, 12) and answer.min() >= 0 and answer.max() <= 1
+    assert not np.allclose(one(IMAGE), other(IMAGE))
+
+
+def test_any_loss_of_keras_trains_on_the_sigmoid():
+    trained = train_autoencoder(PAIRS, replace(SMALL, loss=keras.losses.MeanAbsoluteError()))
+    assert np.isfinite(trained.history["loss"]).all()
+
+
+@pytest.mark.parametrize("steps", [0, 5, 25])
+def test_steps_come_in_tens(steps):
+    with pytest.raises(ValueError, match=f"steps={steps}: give a multiple of 10"):
+        train_autoencoder(PAIRS, replace(SMALL, steps=steps))
