@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lib.pages import BESIDE, DPI, WIDTH, add_legend, keep_width, open_page, wrap
+from lib.pages import BESIDE, DPI, WIDTH, add_legend, fill_page, open_page, wrap
 
 COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999", "#000000",
@@ -170,7 +170,7 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
     ax.set(xlim=(-0.3 - margin, x - 0.6 + margin), ylim=(-tallest - 1.8, tallest + 0.3))
     ax.set_title(title)
     ax.axis("off")
-    keep_width(figure)
+    fill_page(figure)
     return figure
 
 

@@ -83,6 +83,17 @@ def test_show_slices(at, planes):
     assert show_slices(V, title="T1").get_suptitle() == "T1"
 
 
+@pytest.mark.parametrize("extents", [(20, 24, 19), (24, 20, 40), (90, 40, 5)])
+def test_the_three_planes_have_nearly_one_scale(extents):
+    figure = show_slices(volume(*extents, spacing=1))
+    figure.canvas.draw()
+    scales = []
+    for ax, (width, height) in zip(pictures(figure), [(1, 2), (0, 2), (0, 1)], strict=True):
+        box = ax.get_window_extent()
+        scales += [box.width / extents[width], box.height / extents[height]]
+    assert max(scales) / min(scales) < 1.1
+
+
 def test_limits_and_colours_may_be_given():
     for figure in (
         show_slices(V, limits=(-1, 7), cmap="hot"),
