@@ -12,13 +12,15 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter
+from skimage.measure import label
 from skimage.morphology import remove_small_objects
+from skimage.restoration import denoise_tv_chambolle
 from sklearn.mixture import GaussianMixture
 
 from lib.arrays import check_extents, finite
-from lib.evaluation import Tuned
+from lib.evaluation import Tuned, tune
 from lib.intensity import intensity_cropping, rescale
-from lib.metrics import best_band
+from lib.metrics import best_band, dice
 
 AIR = 0.15  # of a scan in 0..1: what lies above is tissue
 SOME = 40  # every so many voxels of tissue are fitted by a mixture
@@ -152,29 +154,25 @@ def prepare_scan(scan: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class DenoisedBand:
-    """Denoise a scan, then keep the voxels with low < value <= high: call it with a scan.
+class Chain:
+    """A tuned way to find a tissue: call it with a scan, it returns a mask.
 
     Attributes:
-        denoise: function (scan, strength) -> scan.
+        find: function (scan, strength) -> mask.
         tuned: the strengths that were tried, and the Dice of each on the training scans.
-        low, high: the thresholds at the best strength.
     """
 
-    denoise: Callable
+    find: Callable
     tuned: Tuned
-    low: float
-    high: float
 
     def __call__(self, scan: np.ndarray) -> np.ndarray:
-        smooth = self.denoise(scan, self.tuned.best)
-        return (smooth > self.low) & (smooth <= self.high)
+        return self.find(scan, self.tuned.best)
 
 
 def tune_band(
     denoise: Callable, strengths: Sequence, scans: Sequence, mask: np.ndarray, threads: int = 2
-) -> DenoisedBand:
-    """The strength and the `best_band` that fit all training scans together best.
+) -> Chain:
+    """Denoise, then take a band of thresholds: what fits all training scans together best.
 
     Args:
         denoise: function (scan, strength) -> scan; what leaves 0..1 is clipped.
@@ -194,9 +192,26 @@ def tune_band(
             smooth = pool.map(denoise, scans, [strength] * len(scans))
             clipped = [np.clip(scan, 0, 1) for scan in smooth]
             bands.append(best_band(clipped, [mask] * len(scans)))
-    scores = [dice for _, _, dice in bands]
+    scores = [score for _, _, score in bands]
     best = int(np.argmax(scores))
-    return DenoisedBand(denoise, Tuned(strengths[best], list(strengths), scores), *bands[best][:2])
+    low, high, _ = bands[best]
+
+    def find(scan, strength):
+        smooth = np.clip(denoise(scan, strength), 0, 1)
+        return (smooth > low) & (smooth <= high)
+
+    return Chain(find, Tuned(strengths[best], list(strengths), scores))
+
+
+def tune_mixture(strengths: Sequence, scans: Sequence, mask: np.ndarray, threads: int = 2) -> Chain:
+    """`gray_by_mixture` with the smoothing that fits the training scans best, as in `tune_band`."""
+    pairs = [(scan, mask) for scan in scans]
+    return Chain(gray_by_mixture, tune(gray_by_mixture, strengths, pairs, dice, threads))
+
+
+def total_variation(scan: np.ndarray, weight: float) -> np.ndarray:
+    """Chambolle's total variation denoising, at most 20 iterations, by scikit-image."""
+    return denoise_tv_chambolle(scan, weight=weight, max_num_iter=20)
 
 
 def gray_by_mixture(scan: np.ndarray, sigma: float) -> np.ndarray:
@@ -227,3 +242,10 @@ def gray_by_mixture(scan: np.ndarray, sigma: float) -> np.ndarray:
 def drop_islands(mask: np.ndarray, voxels: int) -> np.ndarray:
     """A mask without its connected components of up to ``voxels`` voxels (corners connect)."""
     return remove_small_objects(np.asarray(mask, bool), max_size=voxels, connectivity=3)
+
+
+def false_islands(truth: np.ndarray, mask: np.ndarray) -> int:
+    """How many connected components of a mask hold no voxel of the truth (corners connect)."""
+    islands, count = label(np.asarray(mask, bool), connectivity=3, return_num=True)
+    touched = np.unique(islands[np.asarray(truth, bool)])
+    return int(count - np.count_nonzero(touched))

@@ -4,16 +4,19 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from lib.metrics import dice
+from lib.metrics import best_band, dice
 from lib.mri import (
     bias_field,
     correct_bias_field,
     drop_islands,
     even_contrast,
+    false_islands,
     gray_by_mixture,
     mr_scan,
     prepare_scan,
+    total_variation,
     tune_band,
+    tune_mixture,
 )
 
 SHAPE = (20, 24, 16)
@@ -131,17 +134,26 @@ def test_a_band_is_tuned_on_all_scans_together():
     scans = [np.clip(ball()[0] + 0.2 * field, 0, 1) for field in noise_fields(3)]
     chain = tune_band(gaussian_filter, (0, 1, 8), scans, mask)
     assert chain.tuned.best == 1 and chain.tuned.inside and chain.tuned.values == [0, 1, 8]
-    found = chain(scans[0])
+    low, high, score = best_band([gaussian_filter(scan, 1) for scan in scans], [mask] * 3)
     smooth = gaussian_filter(scans[0], 1)
-    assert np.array_equal(found, (smooth > chain.low) & (smooth <= chain.high))
-    mean = np.mean([dice(mask, chain(scan)) for scan in scans])
-    assert mean == pytest.approx(max(chain.tuned.scores), abs=0.01)
+    assert np.array_equal(chain(scans[0]), (smooth > low) & (smooth <= high))
+    assert chain.tuned.scores[1] == score
+
+
+def test_total_variation_keeps_an_edge_and_takes_noise():
+    step = np.repeat([0.2, 0.8], 12)[:, None, None] * np.ones((1, 20, 20))
+    noisy = step + 0.05 * noise_fields(1, step.shape)[0]
+    smooth = total_variation(noisy, 0.1)
+    assert np.abs(smooth - step).mean() < 0.3 * np.abs(noisy - step).mean()
+    assert np.abs(gaussian_filter(noisy, 1.5) - step)[11:13].mean() > np.abs(smooth - step).max()
 
 
 def test_a_mixture_finds_the_middle_of_three_tissues():
     body = np.repeat([0.0, 0.3, 0.6, 0.9], 16)[:, None, None] * np.ones((1, 30, 30))
     scan = np.clip(body + 0.03 * noise_fields(1, body.shape)[0], 0, 1)
     assert dice(body == 0.6, gray_by_mixture(scan, sigma=0)) > 0.99
+    chain = tune_mixture((0, 6), [scan], body == 0.6)
+    assert chain.tuned.best == 0 and np.array_equal(chain(scan), gray_by_mixture(scan, 0))
 
 
 def test_islands_up_to_a_size_are_dropped():
@@ -151,6 +163,14 @@ def test_islands_up_to_a_size_are_dropped():
     assert np.count_nonzero(drop_islands(mask, 1)) == 7
     assert np.array_equal(np.argwhere(drop_islands(mask, 2))[:, :2], [[4, 4]] * 5)
     assert not drop_islands(mask, 5).any()
+
+
+def test_a_false_island_holds_no_truth():
+    truth, mask = np.zeros((2, 5, 5, 5), bool)
+    truth[0, 0, :3] = True
+    mask[0, 0, 2:] = mask[2, 2, 2] = mask[4, 4, 4] = mask[4, 4, 3] = True
+    assert false_islands(truth, mask) == 2
+    assert false_islands(truth, truth) == 0 and false_islands(mask, truth & ~mask) == 1
 
 
 def noise_fields(count, shape=(36, 32, 28)):
