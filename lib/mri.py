@@ -82,6 +82,22 @@ def mr_scan(
     return np.hypot(signal + real, imaginary)
 
 
+def mr_scans(t1: np.ndarray, count: int, *, seed: Sequence[int]) -> list[np.ndarray]:
+    """One clean volume as ``count`` scanners would show it: `mr_scan` with seeds (*seed, number)."""
+    return [mr_scan(t1, seed=(*seed, number)) for number in range(count)]
+
+
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
+    """The smallest box that holds all of a mask, as an index.
+
+    Raises:
+        ValueError: nothing in the mask.
+    """
+    if not np.any(mask):
+        raise ValueError(f"mask of shape {np.shape(mask)} is empty: nothing to put a box around")
+    return tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(mask))
+
+
 def correct_bias_field(scan: np.ndarray, shrink: int = 6) -> np.ndarray:
     """Divide an MRI scan by its bias field, as N4 estimates it inside Otsu's foreground.
 

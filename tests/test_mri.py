@@ -7,12 +7,14 @@ from scipy.ndimage import gaussian_filter
 from lib.metrics import best_band, dice
 from lib.mri import (
     bias_field,
+    bounding_box,
     correct_bias_field,
     drop_islands,
     even_contrast,
     false_islands,
     gray_by_mixture,
     mr_scan,
+    mr_scans,
     prepare_scan,
     total_variation,
     tune_band,
@@ -26,6 +28,18 @@ def test_a_seed_decides_everything():
     t1 = np.random.default_rng(0).random(SHAPE)
     for make in (lambda seed: bias_field(SHAPE, 0.5, seed=seed), lambda s: mr_scan(t1, seed=s)):
         assert np.array_equal(make(1), make(1)) and not np.allclose(make(1), make(2))
+
+
+def test_scans_are_those_of_their_seeds():
+    t1 = np.random.default_rng(0).random(SHAPE)
+    scans = mr_scans(t1, 2, seed=(3, 1))
+    assert len(scans) == 2 and np.array_equal(scans[1], mr_scan(t1, seed=(3, 1, 1)))
+
+
+def test_a_box_holds_the_mask_and_no_more():
+    mask = np.zeros((5, 6, 7), bool)
+    mask[1, 2, 3] = mask[3, 2, 6] = True
+    assert bounding_box(mask) == np.s_[1:4, 2:3, 3:7]
 
 
 @pytest.mark.parametrize("strength", [0.1, 0.5, 3])
@@ -200,6 +214,7 @@ CLEAN = np.full((4, 4, 4), 0.5)
         (lambda: correct_bias_field(np.full((8, 8, 8), np.nan)), "scan of shape"),
         (lambda: correct_bias_field(np.ones((8, 9, 6)), 4), "shrink=4: give 1 up to half"),
         (lambda: correct_bias_field(np.ones((8, 8, 8)), 0), "shrink=0"),
+        (lambda: bounding_box(0 * CLEAN), r"mask of shape \(4, 4, 4\) is empty"),
         (lambda: even_contrast(2 * CLEAN + 1), "scan spans 2 to 2: needed is 0..1"),
         (lambda: even_contrast(0 * CLEAN), "with tissue above 0.15"),
         (lambda: even_contrast(CLEAN, 1), "median=1, that of the scan is 0.5"),
