@@ -83,7 +83,7 @@ def mr_scan(
 
 
 def mr_scans(t1: np.ndarray, count: int, *, seed: Sequence[int]) -> list[np.ndarray]:
-    """One clean volume as ``count`` scanners would show it: `mr_scan` with seeds (*seed, number)."""
+    """A clean volume as ``count`` scanners would show it: `mr_scan` with seeds (*seed, number)."""
     return [mr_scan(t1, seed=(*seed, number)) for number in range(count)]
 
 
