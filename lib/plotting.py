@@ -241,7 +241,7 @@ def _draw(ax, volume: Volume, axis: int, index: int, look: Mapping, unit: str) -
     spacing = volume.spacing
     plane, aspect = np.take(volume.data, index, axis).T, spacing[second] / spacing[first]
     ax.imshow(plane, origin="lower", aspect=aspect, **look)
-    ax.set(xticks=[], yticks=[])
+    ax.set(xticks=[], yticks=[], autoscale_on=False)  # what is drawn on it moves nothing
     ax.set_xlabel(f"{'xyz'[first]} →", fontsize=8, labelpad=1)
     ax.set_ylabel(f"{'xyz'[second]} →", fontsize=8, labelpad=1)
     _scale_bar(ax, volume.data.shape[first], spacing[first], unit)

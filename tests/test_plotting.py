@@ -111,6 +111,13 @@ def test_what_is_compared_shares_one_scale():
     assert len(figure.axes) == 3, "two pictures and one colour bar"
 
 
+def test_what_a_notebook_draws_on_a_picture_leaves_its_limits():
+    (ax,) = pictures(compare({"a": V}, 2, 1))
+    ax.add_patch(matplotlib.patches.Rectangle((-0.5, -0.5), 4, 5))
+    ax.figure.canvas.draw()
+    assert ax.get_xlim() == (-0.5, 3.5) and ax.get_ylim() == (-0.5, 4.5)
+
+
 def test_masks_have_no_colour_bar():
     mask = Volume.with_spacing(box(4, 5, 6), 1)
     assert len(compare({"truth": mask, "found": mask}, 2, 1).axes) == 2
