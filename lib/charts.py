@@ -12,13 +12,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lib.pages import BESIDE, DPI, WIDTH, add_legend, keep_width, open_page, wrap
+from lib.pages import BESIDE, DPI, WIDTH, add_legend, fill_page, open_page, wrap
 
 COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999", "#000000",
 )  # fmt: skip
 MARKERS = "osD^v<>P"  # one for each colour, for readers who see none
-MARKED = 20  # points of a curve, at most
+MARKED = 10  # points of a curve, at most
 CURVES, HISTOGRAMS = 3.2, 2.4  # inches, their height
 FAINTEST = 0.5  # side of a box, in log2, drawn for 1 voxel or 1 channel, whose log2 is 0
 NARROWEST = 12  # width of a drawing, in those units, below which boxes would be blown up
@@ -170,7 +170,7 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
     ax.set(xlim=(-0.3 - margin, x - 0.6 + margin), ylim=(-tallest - 1.8, tallest + 0.3))
     ax.set_title(title)
     ax.axis("off")
-    keep_width(figure)
+    fill_page(figure)
     return figure
 
 
