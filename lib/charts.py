@@ -214,15 +214,7 @@ def _colours(groups: Mapping[str, Mapping], argument: str) -> dict[str, str]:
 def _draw_curve(ax, xs, runs: np.ndarray, name: str, colour: str) -> None:
     """The mean of (runs, n), with `MARKED` markers at most, and a band around it."""
     marker, every = MARKERS[COLOURS.index(colour)], -(-len(xs) // MARKED)
-    ax.plot(
-        xs,
-        runs.mean(axis=0),
-        marker=marker,
-        markersize=4,
-        markevery=every,
-        color=colour,
-        label=name,
-    )
+    ax.plot(xs, runs.mean(axis=0), marker=marker, ms=4, markevery=every, color=colour, label=name)
     if len(runs) > 1:
         ax.fill_between(xs, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.2, lw=0)
 
