@@ -173,6 +173,26 @@ def bead_elongation(volume: np.ndarray, centres: np.ndarray, window=(4, 4, 8)) -
     return float(np.median(ratios)) if len(ratios) else float("nan")
 
 
+def brightness(truth: np.ndarray, volume: np.ndarray, level: float = 0.5) -> float:
+    """How bright a volume is where the truth is: 1 as bright as the truth, 0 black.
+
+    Args:
+        truth, volume: (X, Y, Z), one unit.
+        level: what counts is where the truth is above it.
+
+    Returns:
+        The mean of the volume there over that of the truth; NaN where nothing is above.
+
+    Raises:
+        ValueError: the shapes differ, not three dimensions, values that are not finite.
+    """
+    truth, volume = _finite_volume(truth), _finite_volume(volume)
+    if truth.shape != volume.shape:
+        raise ValueError(f"truth has shape {truth.shape}, volume {volume.shape}: they must agree")
+    bright = truth > level
+    return float(volume[bright].mean() / truth[bright].mean()) if bright.any() else float("nan")
+
+
 def _maxima(volume, level, min_distance) -> tuple[np.ndarray, np.ndarray]:
     """Labels of the local maxima above ``level``, 0 elsewhere, and the height of each.
 

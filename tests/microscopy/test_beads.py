@@ -12,6 +12,7 @@ from lib.microscopy.beads import (
     BeadMatch,
     bead_elongation,
     best_threshold,
+    brightness,
     detect_beads,
     match_beads,
 )
@@ -193,6 +194,14 @@ def test_a_single_slice_has_no_depth():
     assert bead_elongation(blob((12, 11, 0), shape=(24, 22, 1)), [(12, 11, 0)]) == 0
 
 
+def test_brightness_by_hand():
+    truth = np.array([[[0.2, 0.6, 1.0]]])
+    assert brightness(truth, np.array([[[9.0, 0.3, 0.1]]])) == pytest.approx(0.4 / 1.6)
+    assert brightness(truth, truth) == 1 and brightness(truth, 0 * truth) == 0
+    assert brightness(truth, truth / 2, level=0.1) == pytest.approx(0.5)
+    assert np.isnan(brightness(truth, truth, level=1))
+
+
 CUBE = np.ones((4, 4, 4))
 
 
@@ -216,6 +225,8 @@ CUBE = np.ones((4, 4, 4))
         (lambda: bead_elongation(CUBE, NONE, 0), r"window=\(0, 0, 0\)"),
         (lambda: bead_elongation(CUBE, NONE, (1, 2)), r"window=\(1, 2\)"),
         (lambda: bead_elongation(np.eye(3), NONE), "volume has shape"),
+        (lambda: brightness(CUBE, CUBE[:2]), r"volume \(2, 4, 4\): they must agree"),
+        (lambda: brightness(CUBE * np.inf, CUBE), "finite values"),
     ],
 )
 def test_errors_name_argument_and_value(call, message):

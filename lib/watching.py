@@ -1,0 +1,72 @@
+"""Two ways in which a network dies, made visible while it trains.
+
+A ReLU that is 0 for every input passes no gradient back; a sigmoid far from 0 passes next to none.
+"""
+
+import keras
+import numpy as np
+
+
+class Watch(keras.callbacks.Callback):
+    """Looks at a network's ReLUs and at its logits while it trains, always by the same probe.
+
+    A unit is a channel behind a ReLU. It lives while it is above 0 in at least one voxel of the
+    probe. A logit is what goes into the network's last layer, an activation as in `lib.models`.
+    The probe is predicted: a batch normalisation uses its running statistics and learns nothing.
+
+    Args:
+        probe: (N, ..., C), inputs of the network.
+        bright: bool, of the output's shape: where the logits are looked at.
+        every: look before the first step and then after each so many.
+
+    Attributes:
+        steps: when it looked, from 0.
+        live: name of a layer -> the share of its units that live, 0..1, one for each of `steps`.
+        logits: their median in the bright voxels, one for each of `steps`.
+
+    Raises:
+        ValueError: no bright voxel, ``every`` below 1, or, when the training begins, a network
+            without a ReLU.
+    """
+
+    def __init__(self, probe: np.ndarray, bright: np.ndarray, every: int = 5):
+        if every < 1 or not np.any(bright):
+            raise ValueError(f"every={every}, {np.sum(bright)} bright voxels: give 1 or more each")
+        super().__init__()
+        self.probe, self.bright, self.every = probe, bright, every
+        self.steps: list[int] = []
+        self.live: dict[str, list[float]] = {}
+        self.logits: list[float] = []
+
+    def on_train_begin(self, logs=None):
+        rectified = [layer for layer in self.model.layers if _is_relu(layer)]
+        if not rectified:
+            raise ValueError(f"network {self.model.name!r} has no ReLU: there is nothing to watch")
+        outputs = [layer.output for layer in rectified] + [self.model.layers[-1].input]
+        self._inner = keras.Model(self.model.input, outputs)
+        self.steps, self.live, self.logits = [], {layer.name: [] for layer in rectified}, []
+        self._look(0)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._step += 1
+        if self._step % self.every == 0:
+            self._look(self._step)
+
+    def _look(self, step: int) -> None:
+        inner = self._inner(self.probe, training=False)
+        *units, logits = [keras.ops.convert_to_numpy(output) for output in inner]
+        self._step = step
+        self.steps.append(step)
+        self.logits.append(float(np.median(logits[self.bright])))
+        for shares, output in zip(self.live.values(), units, strict=True):
+            shares.append(live_share(output))
+
+
+def live_share(output: np.ndarray) -> float:
+    """The share of channels that are above 0 somewhere in (N, ..., C)."""
+    return float(np.mean(np.max(output, axis=tuple(range(np.ndim(output) - 1))) > 0))
+
+
+def _is_relu(layer: keras.layers.Layer) -> bool:
+    own = getattr(layer, "activation", None)
+    return isinstance(layer, keras.layers.ReLU) or own is keras.activations.relu
