@@ -23,7 +23,7 @@ from lib.microscopy.autoencoder import Recipe  # noqa: E402
 from lib.microscopy.bead_sets import bead_pair, read_bead_set  # noqa: E402
 from lib.microscopy.learning import learn  # noqa: E402
 
-RATES = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 STEPS = {"[4,4,2]": 600, "[6,6,3]": 310, "[16,16,8]": 216, "U-Net": 116}  # about 16 s each
 SEEDS = [int(seed) for seed in os.environ.get("SEEDS", "10 11").split()]  # not the notebook's
 VOLUMES = range(7000, 7003)

@@ -54,9 +54,9 @@ def learn(
     images = np.stack([image for image, _ in volumes])[..., None]  # (volumes, X, Y, Z, 1)
 
     def judge(trained: keras.Model) -> list[float]:
-        outputs = trained.predict_on_batch(images)[..., 0]
-        if on_logits(recipe):
-            outputs = keras.ops.convert_to_numpy(keras.ops.sigmoid(outputs))
+        outputs = trained(images, training=False)
+        outputs = keras.ops.sigmoid(outputs) if on_logits(recipe) else outputs
+        outputs = keras.ops.convert_to_numpy(outputs)[..., 0]
         return [correlation(v[1], out) for v, out in zip(volumes, outputs, strict=True)]
 
     judged = JudgeAt(steps, judge)
