@@ -11,13 +11,17 @@ FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	if $$p $(FITS) 2>/dev/null; then echo $$p; break; fi; done)
 
+# LIMIT: minutes that a cell may take, 0 for any (tools/run.py knows what is usual).
+LIMITED := $(if $(LIMIT),--limit $(LIMIT))
+AS :=  # make's own AS is the assembler
+
 export TF_CPP_MIN_LOG_LEVEL := 3
 
 run: data  ## execute every notebook; pages, figures and index.html go to build/
-	$(PY) tools/run.py run $(NB)
+	$(PY) tools/run.py run $(NB) $(LIMITED)
 
 test: lint unit  ## style, unit tests, then every notebook compared with its stored output
-	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=120 -q -p no:cacheprovider notebooks
+	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=120 --no-header -o console_output_style=times -p no:cacheprovider notebooks
 
 unit: $(VENV)/test.stamp data  ## unit tests with coverage of lib/
 	$(PY) -m pytest -q --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
@@ -32,14 +36,14 @@ lab: data  ## JupyterLab
 	$(PY) -m jupyterlab --notebook-dir=.
 
 notebooks: $(VENV)/test.stamp data  ## execute and refresh the committed notebooks and figures/
-	$(PY) tools/run.py notebooks $(NB)
+	$(PY) tools/run.py notebooks $(NB) $(LIMITED)
 	$(PY) -m ruff format -q notebooks
 
 paper: data  ## make paper NB=04 [PARAMS="EPOCHS=3"]: the paper's settings, notebooks/paper/04.yaml
-	$(PY) tools/run.py paper $(NB) $(PARAMS)
+	$(PY) tools/run.py paper $(NB) $(LIMITED) $(PARAMS)
 
-study: data  ## make study NB=04 SEEDS=5 [PARAMS="EPOCHS=3"]: results/04.csv
-	$(PY) tools/run.py study $(NB) --seeds $(or $(SEEDS),5) $(PARAMS)
+study: data  ## make study NB=04 SEEDS=5 [PARAMS="LOSS=IoU" AS=04_iou]: results/04.csv
+	$(PY) tools/run.py study $(NB) --seeds $(or $(SEEDS),5) $(if $(AS),--as $(AS)) $(LIMITED) $(PARAMS)
 
 bench: $(VENV)/test.stamp data  ## every benchmark
 	for file in benchmarks/bench_*.py; do $(PY) $$file || exit 1; done

@@ -12,13 +12,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lib.pages import BESIDE, DPI, WIDTH, add_legend, keep_width, open_page, wrap
+from lib.pages import BESIDE, DPI, WIDTH, add_legend, fill_page, open_page, wrap
 
 COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999", "#000000",
 )  # fmt: skip
 MARKERS = "osD^v<>P"  # one for each colour, for readers who see none
-MARKED = 20  # points of a curve, at most
+MARKED = 10  # points of a curve, at most
 CURVES, HISTOGRAMS = 3.2, 2.4  # inches, their height
 FAINTEST = 0.5  # side of a box, in log2, drawn for 1 voxel or 1 channel, whose log2 is 0
 NARROWEST = 12  # width of a drawing, in those units, below which boxes would be blown up
@@ -170,7 +170,7 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
     ax.set(xlim=(-0.3 - margin, x - 0.6 + margin), ylim=(-tallest - 1.8, tallest + 0.3))
     ax.set_title(title)
     ax.axis("off")
-    keep_width(figure)
+    fill_page(figure)
     return figure
 
 
@@ -214,15 +214,7 @@ def _colours(groups: Mapping[str, Mapping], argument: str) -> dict[str, str]:
 def _draw_curve(ax, xs, runs: np.ndarray, name: str, colour: str) -> None:
     """The mean of (runs, n), with `MARKED` markers at most, and a band around it."""
     marker, every = MARKERS[COLOURS.index(colour)], -(-len(xs) // MARKED)
-    ax.plot(
-        xs,
-        runs.mean(axis=0),
-        marker=marker,
-        markersize=4,
-        markevery=every,
-        color=colour,
-        label=name,
-    )
+    ax.plot(xs, runs.mean(axis=0), marker=marker, ms=4, markevery=every, color=colour, label=name)
     if len(runs) > 1:
         ax.fill_between(xs, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.2, lw=0)
 

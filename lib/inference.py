@@ -42,7 +42,7 @@ def predict_volume(
         multiple: tile starts are multiples of it: give the factor by which the network pools (one
             number or one for each axis), so that tiling does not shift its grid.
         out: float array to write to, (X, Y, Z, K): a memory map or a Zarr array for large results.
-        progress: show a bar, one step a tile.
+        progress: show a bar, one step a tile; ``TQDM_DISABLE=1`` hides it.
 
     Returns:
         (X, Y, Z, K) float32, or ``out``.
@@ -62,7 +62,8 @@ def predict_volume(
     ]
     tiles = _predicted(model, data, starts, size, int(batch_size))
     total = np.prod([len(axis) for axis in starts])
-    tiles = tqdm(tiles, "predict", total, unit="tile", disable=not progress)
+    if progress:  # disable=False would overrule TQDM_DISABLE
+        tiles = tqdm(tiles, "predict", total, unit="tile", leave=False)
     return _blend(tiles, starts, size, weights, data.shape[:3], out)
 
 

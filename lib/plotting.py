@@ -13,7 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
-from lib.pages import BESIDE, COLUMNS, DPI, WIDTH, add_legend, keep_width, open_page, panel_width
+from lib.pages import (
+    BESIDE,
+    COLUMNS,
+    GAP,
+    WIDTH,
+    add_legend,
+    open_page,
+    panel_width,
+)
 from lib.patches import per_axis
 from lib.volumes import Volume
 
@@ -52,16 +60,14 @@ def show_slices(
     _check({"volume": volume.data}, labels, dict(enumerate(at)))
     look = _look([volume.data], limits, cmap)
     x, y, z = np.multiply(extents, volume.spacing)
-    height = min(max(y, z) * (WIDTH - BESIDE) / (y + x + x), TALLEST)
-    figure, axes = plt.subplots(
-        1, 3, figsize=(WIDTH, height + 0.8), dpi=DPI, layout="compressed", width_ratios=[y, x, x]
-    )
-    for axis, ax in enumerate(axes):
+    scale = min((WIDTH - BESIDE - 3 * GAP) / (y + x + x), TALLEST / max(y, z))  # inches a mm
+    titles = [f"{n} = {i}" for n, i in zip("xyz", at, strict=True)]
+    height = scale * max(y, z) + 0.3  # the title of all
+    figure, panels = open_page(titles, [height], widths=[scale * width for width in (y, x, x)])
+    for axis, ax in enumerate(panels.flat):
         _draw(ax, volume, axis, at[axis], look, unit)
         _outline(ax, labels, axis, at[axis], colours)
-        ax.set_title(f"{'xyz'[axis]} = {at[axis]}", fontsize=10)
-    _explain(figure, axes, [volume.data], colours)
-    keep_width(figure)
+    _explain(figure, panels, [volume.data], colours)
     figure.suptitle(title or volume.name)
     return figure
 
@@ -82,12 +88,10 @@ def compare(
 
     Args:
         volumes: title -> volume, all (X, Y, Z) of one shape.
-        axis: the axis across the plane, 0, 1 or 2.
-        index: where on it.
+        axis, index: the axis across the plane, 0, 1 or 2, and where on it.
         labels: title -> {name: mask}, drawn as outlines; a name has one colour in all.
         zoom: a window of the plane (first axis, second axis), framed below and enlarged above.
-        limits: (low, high) of the colour scale; None: those of all volumes.
-        cmap: matplotlib's name of a colour map.
+        limits, cmap: (low, high) and name of the colour scale; limits None: those of all volumes.
         unit: of the spacing, beside the bar; "voxels" where extents are given in voxels.
         columns: volumes in a row, at most.
 
@@ -134,7 +138,7 @@ def show_hits(
         zoom: a window of the plane (first axis, second axis), framed here and enlarged beside it.
 
     Raises:
-        ValueError: shapes differ, no such plane, or an empty zoom.
+        ValueError: as in `compare`.
     """
     _check({"image": image.data}, {"truth": truth, "mask": mask}, {axis: index})
     look = _look([np.take(image.data, index, axis)])
@@ -156,11 +160,9 @@ def patch_mosaic(
     """The middle z plane of each patch (N, x, y, z), in order, on one colour scale.
 
     Args:
-        patches: (N, x, y, z).
-        columns: patches in a row.
-        spacing: of all patches, one number or one for each axis.
+        columns: patches in a row, at most.
+        spacing, unit: of all patches, as in `compare`.
         titles: one for each patch; none: their numbers.
-        unit: of the spacing, beside the bar.
 
     Raises:
         ValueError: other dimensions, no patch, or titles for some patches only.
@@ -172,9 +174,8 @@ def patch_mosaic(
     titles = list(titles) or [f"patch {number}" for number in range(len(patches))]
     volumes = [Volume.with_spacing(patch, spacing) for patch in patches]
     figure, panels = _open(titles, [_height(volumes[0], 2, None)], columns)
-    look = _look([patches])
     for (ax,), volume in zip(panels, volumes, strict=True):
-        _draw(ax, volume, 2, volume.data.shape[2] // 2, look, unit)
+        _draw(ax, volume, 2, volume.data.shape[2] // 2, _look([patches]), unit)
     _explain(figure, panels, [patches], {})
     return figure
 
@@ -183,8 +184,7 @@ def project(volume: Volume, axis: int) -> Volume:
     """The maximum intensity projection of (X, Y, Z) or (X, Y, Z, C) along one axis.
 
     Returns:
-        A volume of extent 1 along that axis, its affine that of ``volume``: `compare` draws it at
-        ``index=0``.
+        A volume of extent 1 along that axis, which `compare` draws at ``index=0``; same affine.
 
     Raises:
         ValueError: there is no such axis.
@@ -199,7 +199,8 @@ def _open(titles: Sequence[str], ratios: Sequence[float], columns: int) -> tuple
     width = panel_width(len(titles), columns)
     tallest = TALLEST if len(ratios) == 1 else TALLEST * 2 / 3
     heights = [min(width * ratio, tallest) for ratio in ratios]
-    return open_page(titles, heights, columns=columns, width=heights[0] / ratios[0])
+    widths = [heights[0] / ratios[0]] * min(columns, len(titles))
+    return open_page(titles, heights, columns=columns, widths=widths)
 
 
 def _explain(figure: Figure, axes, arrays: Sequence[np.ndarray], colours: Mapping) -> None:
@@ -240,7 +241,7 @@ def _draw(ax, volume: Volume, axis: int, index: int, look: Mapping, unit: str) -
     spacing = volume.spacing
     plane, aspect = np.take(volume.data, index, axis).T, spacing[second] / spacing[first]
     ax.imshow(plane, origin="lower", aspect=aspect, **look)
-    ax.set(xticks=[], yticks=[])
+    ax.set(xticks=[], yticks=[], autoscale_on=False)  # what is drawn on it moves nothing
     ax.set_xlabel(f"{'xyz'[first]} →", fontsize=8, labelpad=1)
     ax.set_ylabel(f"{'xyz'[second]} →", fontsize=8, labelpad=1)
     _scale_bar(ax, volume.data.shape[first], spacing[first], unit)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
 from lib.sampling import PatchSampler
 
@@ -64,7 +65,7 @@ def train(
     folder: str | Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     initial_epoch: int = 0,
-    progress: bool = False,
+    progress: bool = True,
 ) -> dict[str, list[float]]:
     """``model.fit`` with the data set's epochs and order kept right.
 
@@ -78,22 +79,27 @@ def train(
             history, and overwrites the weights only by better ones. None: nothing is written.
         callbacks: more of Keras's.
         initial_epoch: where a training goes on, with a model whose weights are loaded.
-        progress: show Keras's bar.
+        progress: show a bar, one step a batch; the environment's ``TQDM_DISABLE=1`` hides it.
 
     Returns:
         The history: one list of floats for each loss and metric.
     """
     monitor = "val_loss" if validation else "loss"
     kept = _records(Path(folder), monitor, append=initial_epoch > 0) if folder else []
-    history = model.fit(
-        dataset,
-        epochs=epochs,
-        initial_epoch=initial_epoch,
-        shuffle=False,
-        validation_data=validation,
-        callbacks=[_SetEpoch(dataset), *kept, *callbacks],
-        verbose="auto" if progress else 0,
-    )
+    bar = tqdm(disable=True)  # disable=False, below, would overrule TQDM_DISABLE
+    if progress:
+        batches = (epochs - initial_epoch) * len(dataset)
+        bar = tqdm(desc="train", total=batches, unit="batch", leave=False)
+    with bar:
+        history = model.fit(
+            dataset,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            shuffle=False,
+            validation_data=validation,
+            callbacks=[_SetEpoch(dataset), _Advance(bar), *kept, *callbacks],
+            verbose=0,
+        )
     return history.history
 
 
@@ -176,3 +182,15 @@ class _SetEpoch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.dataset.epoch = epoch
+
+
+class _Advance(keras.callbacks.Callback):
+    """Moves the bar; looks at the loss when it is drawn, since to look waits for the device."""
+
+    def __init__(self, bar: tqdm):
+        super().__init__()
+        self.bar = bar
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.bar.update() and "loss" in (logs or {}):
+            self.bar.set_postfix(loss=float(logs["loss"]))

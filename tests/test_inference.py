@@ -214,10 +214,17 @@ def test_zarr_in_and_out(tmp_path, blend):
     np.testing.assert_allclose(zarr.open(tmp_path / "out.zarr")[..., 0], volume, rtol=1e-5)
 
 
-def test_the_bar_counts_tiles(capsys):
+def test_the_bar_counts_tiles_and_goes(bars, capsys):
     predict_volume(lambda b: b, noise(8, 8, 8), 4, 0, batch_size=3, progress=True)
-    assert "predict: 100%" in (shown := capsys.readouterr().err) and "8/8" in shown
+    shown = capsys.readouterr().err
+    assert "predict: 100%" in shown and "8/8" in shown
+    assert shown.split("\r")[-2:] == [" " * len(shown.split("\r")[-2]), ""], "wiped in the end"
     predict_volume(lambda b: b, noise(8, 8, 8), 4, 0)
+    assert capsys.readouterr().err == ""
+
+
+def test_tqdm_s_own_variable_hides_the_bar(capsys):
+    predict_volume(lambda b: b, noise(8, 8, 8), 4, 0, progress=True)  # TQDM_DISABLE: see conftest
     assert capsys.readouterr().err == ""
 
 

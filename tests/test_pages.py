@@ -7,7 +7,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import pytest
 
-from lib.pages import BESIDE, WIDTH, add_legend, open_page, panel_width, wrap
+from lib.pages import BESIDE, GAP, WIDTH, add_legend, open_page, panel_width, wrap
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def closed():
     "text, width, lines",
     [
         ("short", 1, ["short"]),
-        ("eleven char", 1, ["eleven char"]),
-        ("twelve chars", 1, ["twelve", "chars"]),
+        ("twelve chars", 1, ["twelve chars"]),
+        ("thirteen char", 1, ["thirteen", "char"]),
         ("FourierConvolution", 1, ["FourierConvolution"]),
         ("as narrow as this", 0.1, ["as", "narrow", "as this"]),
         ("", 1, [""]),
@@ -32,8 +32,16 @@ def test_words_wrap_and_stay_whole(text, width, lines):
 
 
 def test_panels_share_what_the_page_leaves_them():
-    assert panel_width(1) == WIDTH - BESIDE and panel_width(3) == (WIDTH - BESIDE) / 3
-    assert panel_width(4) == panel_width(9) == panel_width(9, 4) == (WIDTH - BESIDE) / 4
+    for count, columns, in_a_row in ((1, 4, 1), (3, 4, 3), (9, 4, 4), (9, 2, 2)):
+        filled = in_a_row * (panel_width(count, columns) + GAP) + BESIDE
+        assert filled == pytest.approx(WIDTH)
+
+
+def test_narrow_panels_stand_in_the_middle():
+    figure, panels = open_page(["a", "b"], [2], widths=[1, 1])
+    figure.canvas.draw()
+    left, right = (panels[i, 0].get_position() for i in range(2))
+    assert left.x0 > 0.3 and right.x1 < 0.7 and left.width * WIDTH == pytest.approx(1, abs=0.6)
 
 
 def test_a_panel_may_stack_axes():

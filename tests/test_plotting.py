@@ -83,6 +83,17 @@ def test_show_slices(at, planes):
     assert show_slices(V, title="T1").get_suptitle() == "T1"
 
 
+@pytest.mark.parametrize("extents", [(20, 24, 19), (24, 20, 40), (90, 40, 5)])
+def test_the_three_planes_have_nearly_one_scale(extents):
+    figure = show_slices(volume(*extents, spacing=1))
+    figure.canvas.draw()
+    scales = []
+    for ax, (width, height) in zip(pictures(figure), [(1, 2), (0, 2), (0, 1)], strict=True):
+        box = ax.get_window_extent()
+        scales += [box.width / extents[width], box.height / extents[height]]
+    assert max(scales) / min(scales) < 1.1
+
+
 def test_limits_and_colours_may_be_given():
     for figure in (
         show_slices(V, limits=(-1, 7), cmap="hot"),
@@ -98,6 +109,13 @@ def test_what_is_compared_shares_one_scale():
     assert [ax.get_title() for ax in axes] == ["input", "output"]
     assert {ax.images[0].get_clim() for ax in axes} == {(-49, 115)}  # of the planes that are shown
     assert len(figure.axes) == 3, "two pictures and one colour bar"
+
+
+def test_what_a_notebook_draws_on_a_picture_leaves_its_limits():
+    (ax,) = pictures(compare({"a": V}, 2, 1))
+    ax.add_patch(matplotlib.patches.Rectangle((-0.5, -0.5), 4, 5))
+    ax.figure.canvas.draw()
+    assert ax.get_xlim() == (-0.5, 3.5) and ax.get_ylim() == (-0.5, 4.5)
 
 
 def test_masks_have_no_colour_bar():

@@ -1,7 +1,12 @@
 """The runner: a failing notebook is named, the others run, settings and seeds arrive."""
 
+import io
 import json
+import shlex
+import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +15,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+import execute
 import run
 
 SETTINGS = "SEED = 0\nSTEPS = 3"
@@ -39,8 +45,10 @@ def write(project, name, *sources):
     nbformat.write(notebook, project / "notebooks" / f"{name}.ipynb")
 
 
-def arguments(number=None, parameters=(), seeds=2):
-    return SimpleNamespace(number=number, parameters=list(parameters), seeds=seeds)
+def arguments(number=None, parameters=(), seeds=2, name=None, limit=None):
+    return SimpleNamespace(
+        number=number, parameters=list(parameters), seeds=seeds, name=name, limit=limit
+    )
 
 
 def test_a_failing_notebook_is_named_and_the_others_run(project, capsys):
@@ -49,8 +57,11 @@ def test_a_failing_notebook_is_named_and_the_others_run(project, capsys):
     before = (project / "notebooks" / "02_whole.ipynb").read_bytes()
     assert run.run(arguments()) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("01_broken") and "cell 2: ZeroDivisionError: division by" in lines[0]
-    assert lines[1].startswith("02_whole") and lines[1].endswith(" s")
+    assert lines[0] == "01_broken" and lines[2] == "02_whole", "at once, before it is executed"
+    assert lines[1].startswith("01_broken                 2 of 4 cells ")
+    assert lines[1].endswith(" s  FAILED: cell 2: ZeroDivisionError: division by zero")
+    assert lines[3].startswith("02_whole                  2 of 2 cells ") and lines[3][-2:] == " s"
+    assert lines[4:] == ["build/index.html: 1 notebooks passed, 1 failed"]
     index = (project / "build" / "index.html").read_text("utf-8")
     assert "ZeroDivisionError" in index and "figures/02_whole_1.png" in index
     assert (project / "build" / "figures" / "02_whole_1.png").read_bytes()[1:4] == b"PNG"
@@ -75,20 +86,101 @@ def test_a_broken_notebook_is_not_refreshed(project):
     assert (project / "notebooks" / "01_broken.ipynb").read_bytes() == before
 
 
-def test_a_study_runs_every_seed_with_its_settings(project):
-    write(project, "07_study", SETTINGS, NUMBERS)
-    assert run.study(arguments("7", ["STEPS=5"], seeds=3)) == 0
+ALONE = """
+from pathlib import Path
+assert [path.name for path in Path("../results").iterdir()] == ["06.csv"]
+assert Path("../lib/one.py").exists()
+assert not list(Path("../build").iterdir())"""
+
+
+def test_a_study_runs_every_seed_with_its_settings_in_a_place_of_its_own(project):
+    for name in ("results/06.csv", "results/07.csv", "lib/one.py", "build/07.json"):
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text("as it was")
+    write(project, "07_study", SETTINGS, ALONE, NUMBERS)
+    assert run.study(arguments("7", ["STEPS=5"])) == 0
     command, header, *rows = (project / "results" / "07.csv").read_text().splitlines()
-    assert command == "# make study NB=07 SEEDS=3 PARAMS=STEPS=5"
+    assert command == "# make study NB=07 SEEDS=2 PARAMS=STEPS=5"
     assert header == "seed,score,seconds"
-    assert [row.split(",")[:2] for row in rows] == [["0", "0"], ["1", "5"], ["2", "10"]]
+    assert [row.split(",")[:2] for row in rows] == [["0", "0"], ["1", "5"]]
+    for name in ("results/06.csv", "lib/one.py", "build/07.json"):
+        assert (project / name).read_text() == "as it was"
+    assert (project / "build" / "study" / "07_seed1.html").exists()
 
 
-def test_a_study_whose_notebook_leaves_no_numbers_fails_and_writes_nothing(project, capsys):
-    write(project, "07_silent", SETTINGS, "pass")
-    (project / "build" / "07.json").write_text('{"score": 1}')  # of an earlier run
+@pytest.fixture
+def rehearsed(project, monkeypatch):
+    """Notebooks are not executed; ``outcomes`` are the numbers that they leave, or their faults."""
+    outcomes = []
+
+    def pretended(path, settings, *, folder, minutes):
+        outcome = outcomes[settings["SEED"]]
+        if isinstance(outcome, dict):
+            (folder.parent / "build" / "07.json").write_text(json.dumps(outcome))
+        return new_notebook(), 1.4, "" if isinstance(outcome, dict) else outcome
+
+    write(project, "07_study", SETTINGS)
+    monkeypatch.setattr(run, "execute", pretended)
+    monkeypatch.setattr(run, "write_page", lambda *_: None)
+    return outcomes
+
+
+def test_a_failing_seed_costs_its_own_row_alone(project, rehearsed, capsys):
+    rehearsed[:] = [{"score": 1}, "cell 3: ValueError: of old", {"score": 2, "more": 5}]
+    assert run.study(arguments("7", seeds=3, name="07_word")) == 1
+    assert (project / "results" / "07_word.csv").read_text().splitlines() == [
+        "# make study NB=07 SEEDS=3 AS=07_word",
+        "# incomplete: seed 0, 2 of 0 to 2",
+        "seed,score,seconds,more",
+        "0,1,1,",
+        "2,2,1,5",
+    ]
+    said = capsys.readouterr().out.splitlines()
+    assert "seed 1 failed: cell 3: ValueError: of old" in said
+    assert said[-2:] == ["results/07_word.csv: 2 of 3 seeds", "failed: seed 1"]
+
+
+def test_rows_are_kept_seed_by_seed(project, rehearsed):
+    rehearsed[:] = [{"score": 1}]  # then IndexError, as if the power went
+    with pytest.raises(IndexError):
+        run.study(arguments("7", seeds=2))
+    assert [path.name for path in (project / "results").iterdir()] == ["07.csv"]
+    *_, comment, _, row = (project / "results" / "07.csv").read_text().splitlines()
+    assert comment == "# incomplete: seed 0 of 0 to 1" and row == "0,1,1"
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not there")
+@pytest.mark.parametrize(
+    "words, name, limit",
+    [
+        ([], None, None),
+        (["DATA_DIR=null", "LOSS=IoU"], "07_iou", None),
+        (["RATE=1e-5", "SIZES=[4, 4]", "NAME='it''s #1, $HOME'"], None, 60.0),
+    ],
+)
+def test_a_table_s_first_line_is_the_command_that_made_it(monkeypatch, words, name, limit):
+    given = arguments("07", words, 2, name, limit)
+    (command,) = run._heading(Path("07_study.ipynb"), given, [{}, {}])
+    root = Path(run.__file__).parents[1]
+    dry = command.replace("make study", "make -n study")
+    said = subprocess.run(dry, shell=True, cwd=root, capture_output=True, text=True, check=True)
+    monkeypatch.setattr(sys, "argv", shlex.split(said.stdout.splitlines()[-1])[1:])
+    assert vars(run._arguments()) == {"act": "study", **vars(given)}
+
+
+def test_parameters_are_read_as_yaml():
+    words = ["A=null", "B=IoU", "C=1e-5", "D=[1, 2]", "E=-2", "F=true", "G=x=y"]
+    values = {"A": None, "B": "IoU", "C": 1e-5, "D": [1, 2], "E": -2, "F": True, "G": "x=y"}
+    assert run._parameters(words) == values
+
+
+def test_a_study_whose_notebook_leaves_no_numbers_fails_and_writes_nothing(
+    project, rehearsed, capsys
+):
+    rehearsed[:] = ["", ""]
+    (project / "build" / "07.json").write_text('{"score": 1}')  # of another run
     assert run.study(arguments("7")) == 1
-    assert "left no build/07.json" in capsys.readouterr().out
+    assert "it left no ../build/07.json" in capsys.readouterr().out
     assert not (project / "results").exists()
 
 
@@ -96,7 +188,9 @@ def test_the_papers_settings_arrive_as_numbers(project):
     write(project, "07_paper", "SEED = 0\nSTEPS = 1\nRATE = 1.0", NUMBERS, "assert RATE == 1e-5")
     (project / "notebooks" / "paper" / "07.yaml").write_text("SEED: 3\nSTEPS: 4\nRATE: 1.0e-5\n")
     assert run.paper(arguments("07")) == 0
-    assert json.loads((project / "build" / "07.json").read_text()) == {"score": 12}
+    numbers = project / "build" / "paper" / "07" / "build" / "07.json"
+    assert json.loads(numbers.read_text()) == {"score": 12}
+    assert not (project / "build" / "07.json").exists(), "that is for the committed settings"
     assert (project / "build" / "paper" / "07_paper.html").exists()
 
 
@@ -113,6 +207,13 @@ def test_wrong_words_end_with_one_clear_line(project, act, number, words, says):
     write(project, "07_study", SETTINGS, NUMBERS)
     with pytest.raises(SystemExit, match=says):
         getattr(run, act)(arguments(number, words))
+
+
+@pytest.mark.parametrize("name", ["05", "07/x", "iou", "07_", "../07"])
+def test_a_study_s_table_bears_the_notebook_s_number(project, name):
+    write(project, "07_study", SETTINGS)
+    with pytest.raises(SystemExit, match=f"AS={name}: give 07 or 07_word"):
+        run.study(arguments("7", name=name))
 
 
 @pytest.mark.parametrize(
@@ -136,7 +237,50 @@ def test_a_file_that_is_no_notebook_is_named_and_the_others_run(project, capsys)
     write(project, "02_whole", SETTINGS)
     assert run.run(arguments()) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert "FAILED" in lines[0] and "FAILED" not in lines[1]
+    assert "FAILED" in lines[1] and "FAILED" not in lines[3]
+
+
+def test_a_cell_that_hangs_is_stopped_and_named(project):
+    write(project, "01_hung", SETTINGS, "import time\ntime.sleep(600)")
+    path, began = project / "notebooks" / "01_hung.ipynb", time.monotonic()
+    _, _, fault = execute.execute(path, folder=path.parent, minutes=0.01)
+    assert fault == "cell 1: longer than 0.01 minutes, the limit a cell (LIMIT=0: none)"
+    assert time.monotonic() - began < 30
+
+
+def test_limits_are_half_an_hour_or_what_is_asked_for():
+    assert [run._minutes(arguments(limit=limit)) for limit in (None, 0, 2.5)] == [30, 0, 2.5]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_one_line_is_rewritten(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    monkeypatch.setattr(execute, "SECOND", 0.01)
+    with execute.Progress("04_brain") as progress:
+        progress.notebook = new_notebook(cells=[new_code_cell("1"), new_code_cell("2")])
+        progress.at_cell(None, 1)
+        time.sleep(0.1)
+    words = terminal.getvalue()
+    assert words.count("\n") == 1 and words.endswith(" s\x1b[K\n")
+    lines = [line.split() for line in words.split("\r") if line]
+    assert lines[0] == ["04_brain\x1b[K"]
+    assert ["04_brain", "1", "of", "2", "cells"] in [line[:5] for line in lines]
+    assert lines[-1][:5] == ["04_brain", "2", "of", "2", "cells"]
+
+
+def test_a_log_gets_a_word_now_and_then(monkeypatch, capsys):
+    monkeypatch.setattr(execute, "FIVE_MINUTES", 0.2)
+    with pytest.raises(KeyboardInterrupt), execute.Progress("04_brain"):
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+    begun, *marks, end = capsys.readouterr().out.splitlines()
+    assert begun == "04_brain" and marks
+    assert marks[0].startswith("04_brain                  0 of 0 cells    0.")
+    assert end.endswith("FAILED: KeyboardInterrupt")
 
 
 def test_a_page_shows_no_output_of_an_earlier_run(project):

@@ -118,6 +118,31 @@ def test_the_folder_holds_history_best_weights_and_tensorboard(sampler, model, t
     assert best == pytest.approx(min(history["val_loss"]), rel=1e-5)
 
 
+def test_a_bar_counts_batches_shows_the_loss_and_goes(sampler, model, bars, capsys):
+    train(model, PatchDataset(sampler, 2, 3), 4, initial_epoch=2)
+    shown = capsys.readouterr().err
+    assert "train: 100%" in shown and "6/6" in shown and "loss=" in shown
+    assert shown.split("\r")[-2:] == [" " * len(shown.split("\r")[-2]), ""], "wiped in the end"
+    train(model, PatchDataset(sampler, 2, 3), 1, progress=False)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_bar_goes_when_a_training_breaks_off(sampler, model, bars, capsys):
+    def stop(epoch, logs):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        halt = keras.callbacks.LambdaCallback(on_epoch_end=stop)
+        train(model, PatchDataset(sampler, 2, 3), 2, callbacks=[halt])
+    shown = capsys.readouterr().err
+    assert "3/6" in shown and not shown.split("\r")[-2].strip()
+
+
+def test_tqdm_s_own_variable_hides_the_bar(sampler, model, capsys):
+    train(model, PatchDataset(sampler, 2, 3), 1)  # TQDM_DISABLE: see conftest
+    assert capsys.readouterr() == ("", "")
+
+
 def rates(learning_rate, steps, at):
     schedule = adam(learning_rate, steps)._learning_rate
     return [float(schedule(step)) for step in at]

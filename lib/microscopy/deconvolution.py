@@ -53,7 +53,8 @@ def richardson_lucy(
     volume, background = _image(volume, background)
     blur, scene = _start(volume, background, unit_psf(psf, volume.dtype))
     weight, estimates = blur.weight(), []
-    for done in tqdm(range(1, counts[-1] + 1), disable=not progress):
+    rounds = range(1, counts[-1] + 1)
+    for done in tqdm(rounds, leave=False) if progress else rounds:
         _improve(scene, volume, background, blur, weight)
         if done in counts:
             estimates.append(scene[blur.inside].copy())
@@ -83,7 +84,8 @@ def blind_richardson_lucy(
     psf, steps = unit_psf(psf, volume.dtype), _steps(steps, "steps")
     blur, scene = _start(volume, background, psf)
     spread = on_grid(psf, blur.grid)
-    for _ in tqdm(range(_steps(iterations, "iterations")), disable=not progress):
+    rounds = range(_steps(iterations, "iterations"))
+    for _ in tqdm(rounds, leave=False) if progress else rounds:
         for one, other in ((scene, spread), (spread, scene)):
             blur = Blur(other, volume.shape)
             weight = blur.weight()

@@ -172,7 +172,7 @@ def test_black_stays_black():
     np.testing.assert_allclose(psf, gaussian_psf(1), rtol=1e-6)
 
 
-def test_a_progress_bar_on_request(capsys):
+def test_a_progress_bar_on_request(bars, capsys):
     richardson_lucy(random(3, 3, 3), gaussian_psf(1), 2, progress=True)
     assert "2/2" in capsys.readouterr().err
     richardson_lucy(random(3, 3, 3), gaussian_psf(1), 2)
