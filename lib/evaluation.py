@@ -135,6 +135,26 @@ def beside_study(numbers: Mapping[str, float], study: pd.DataFrame) -> pd.DataFr
     return table.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max())
 
 
+def read_curve(
+    numbers: Mapping[str, float] | pd.DataFrame, name: str, places: Sequence
+) -> tuple[Sequence, np.ndarray]:
+    """A curve out of numbers that are named after their places: "dice, 2 s", "dice, 4 s".
+
+    Args:
+        numbers: of one run, or a study.
+        name: with {} for the place, as in "dice, {} s".
+        places: (2, 4), say.
+
+    Returns:
+        (places, ys), as `lib.charts.show_curves` takes them: (n,) of a run, (runs, n) of a study,
+        NaN where it holds no such number.
+    """
+    names = [name.format(place) for place in places]
+    if isinstance(numbers, pd.DataFrame):
+        return places, numbers.reindex(columns=names).to_numpy()
+    return places, np.array([numbers[name] for name in names])
+
+
 def beyond_study(table: pd.DataFrame, slack: float) -> list[str]:
     """The numbers of `beside_study` that lie further than ``slack`` outside the study's range."""
     low, high = table["lowest"] - slack, table["highest"] + slack

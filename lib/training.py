@@ -1,7 +1,8 @@
 """Feed patches to ``fit`` and keep what a training leaves behind."""
 
 import csv
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -122,6 +123,31 @@ def _lowest(history: Path, monitor: str) -> float | None:
         values = [row.get(monitor) for row in csv.DictReader(file)]
     unwatched = (None, "", "NA")  # CSVLogger's word for a loss that was not there
     return min((float(value) for value in values if value not in unwatched), default=None)
+
+
+def step_seconds(networks: Mapping[str, keras.Model], batch, rounds: int = 9) -> dict[str, float]:
+    """The median time of a training step, all networks stepping in turn on one batch.
+
+    So whatever else the machine does slows them alike. The first step of each, in which the
+    backend prepares the others, does not count.
+
+    Args:
+        networks: name -> compiled network; this trains them, so give fresh ones.
+        batch: (images, labels), as `PatchDataset` gives them.
+        rounds: steps of each that count.
+
+    Raises:
+        ValueError: no network or fewer than 1 round.
+    """
+    if not networks or rounds < 1:
+        raise ValueError(f"{len(networks)} networks, rounds={rounds}: give 1 or more of each")
+    seconds = {name: [] for name in networks}
+    for _ in range(1 + rounds):
+        for name, network in networks.items():
+            began = time.perf_counter()
+            network.train_on_batch(*batch)
+            seconds[name].append(time.perf_counter() - began)
+    return {name: float(np.median(values[1:])) for name, values in seconds.items()}
 
 
 def warm_cosine(learning_rate: float, steps: int) -> keras.optimizers.schedules.CosineDecay:

@@ -12,6 +12,7 @@ from lib.evaluation import (
     beside_study,
     beyond_study,
     keep_numbers,
+    read_curve,
     read_study,
     score_methods,
     show_table,
@@ -81,3 +82,12 @@ def test_a_table_to_be_read():
     shown = show_table(rows, 2)
     assert shown["a"].tolist() == ["0.12", "2", "–"]
     assert shown["b"].tolist() == ["0.5 mm", "1,234,567", "–"]
+
+
+def test_a_curve_of_a_run_and_of_a_study():
+    run = {"dice, 2 s": 0.5, "dice, 4 s": 0.7, "other": 1}
+    places, ys = read_curve(run, "dice, {} s", (2, 4))
+    assert places == (2, 4) and list(ys) == [0.5, 0.7]
+    study = pd.DataFrame([run, {"dice, 2 s": 0.6, "dice, 4 s": 0.8}])
+    ys = read_curve(study, "dice, {} s", (4, 2, 9))[1]
+    np.testing.assert_array_equal(ys, [[0.7, 0.5, np.nan], [0.8, 0.6, np.nan]])

@@ -1,13 +1,14 @@
 """Feeding and training: the same seed gives the same batches, and what is kept on disk."""
 
 import csv
+import time
 
 import keras
 import numpy as np
 import pytest
 
 from lib.sampling import PatchSampler
-from lib.training import PatchDataset, adam, train
+from lib.training import PatchDataset, adam, step_seconds, train
 
 
 @pytest.fixture
@@ -215,3 +216,28 @@ def test_a_training_that_goes_on_keeps_better_weights(sampler, tmp_path):
     model.compile(keras.optimizers.SGD(0.01), loss="mse")
     watched = train(model, data, 5, folder=tmp_path, initial_epoch=3, validation=data)
     assert "val_loss" in watched and best.read_bytes() != good, "not watched before: none to beat"
+
+
+class Sleeper:
+    """Takes `seconds` a step, and far longer for the first."""
+
+    def __init__(self, log, name, seconds):
+        self.log, self.name, self.seconds = log, name, [0.2] + 9 * [seconds]
+
+    def train_on_batch(self, images, labels):
+        self.log.append(self.name)
+        time.sleep(self.seconds.pop(0))
+
+
+def test_networks_step_in_turn_and_the_first_step_does_not_count():
+    log = []
+    sleepers = {"a": Sleeper(log, "a", 0.01), "b": Sleeper(log, "b", 0.04)}
+    seconds = step_seconds(sleepers, (0, 0), rounds=3)
+    assert log == ["a", "b"] * 4
+    assert 0.01 <= seconds["a"] < 0.04 <= seconds["b"] < 0.2
+
+
+@pytest.mark.parametrize(("networks", "rounds"), [({}, 3), ({"a": None}, 0)])
+def test_something_must_be_timed(networks, rounds):
+    with pytest.raises(ValueError, match=f"rounds={rounds}: give 1 or more"):
+        step_seconds(networks, (0, 0), rounds)
