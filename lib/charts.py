@@ -1,5 +1,5 @@
 """Curves, bars, histograms and drawings of networks. Every function returns its figure; nothing is
-shown or saved here.
+shown or saved here. A figure is as wide as a page; its legend stands at the right of the data.
 
 The colours are those that Okabe and Ito chose for colour-blind readers (Color universal design,
 jfly.uni-koeln.de/color, 2008), with gray in place of yellow, which is lost on white.
@@ -12,12 +12,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lib.plotting import DPI
+from lib.pages import BESIDE, DPI, WIDTH, add_legend, fill_page, open_page, wrap
 
 COLOURS = (
     "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#999999", "#000000",
 )  # fmt: skip
 MARKERS = "osD^v<>P"  # one for each colour, for readers who see none
+MARKED = 20  # points of a curve, at most
+CURVES, HISTOGRAMS = 3.2, 2.4  # inches, their height
 FAINTEST = 0.5  # side of a box, in log2, drawn for 1 voxel or 1 channel, whose log2 is 0
 NARROWEST = 12  # width of a drawing, in those units, below which boxes would be blown up
 
@@ -34,8 +36,8 @@ def show_curves(
     """Curves in one panel, or in several on one vertical scale; one name has one colour in all.
 
     Args:
-        curves: name -> (xs, ys), one y for each x; or panel title -> such a mapping. NaN leaves
-            a gap.
+        curves: name -> (xs, ys); or panel title -> such a mapping. ys hold one y for each x, or
+            are (runs, n): drawn is their mean, in a band from lowest to highest. NaN leaves a gap.
         x: what the horizontal axes measure, with its unit.
         y: what the vertical axis measures, with its unit.
         title: above all.
@@ -52,15 +54,11 @@ def show_curves(
     panels = curves if nested.pop() else {"": curves}
     _check_curves(panels, log_x, log_y)
     colours = _colours(panels, "curves")
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(3.6 * len(panels) + 1.8, 3), dpi=DPI, layout="constrained",
-        sharey=True, squeeze=False,
-    )  # fmt: skip
-    for ax, (panel, own) in zip(axes[0], panels.items(), strict=True):
+    figure, axes = open_page(list(panels), [CURVES], share=True)
+    for ax, own in zip(axes.flat, panels.values(), strict=True):
         for name, (xs, ys) in own.items():
-            marker = MARKERS[COLOURS.index(colours[name])]
-            ax.plot(xs, ys, marker=marker, markersize=4, color=colours[name], label=name)
-        ax.set(title=panel, xlabel=x, xscale="log" if log_x else "linear")
+            _draw_curve(ax, xs, np.atleast_2d(ys), name, colours[name])
+        ax.set(xlabel=x, xscale="log" if log_x else "linear")
     axes[0, 0].set(ylabel=y, yscale="log" if log_y else "linear")
     _finish(figure, title)
     return figure
@@ -82,10 +80,8 @@ def show_bars(groups: Mapping[str, Mapping], *, y: str, title: str = "") -> Figu
     values = _bar_values(groups)
     colours = _colours(groups, "groups")
     width = 0.8 / len(colours)  # of a bar; 0.2 between groups
-    figure, ax = plt.subplots(
-        figsize=(max(5, 2.5 + len(groups) * max(0.4 * len(colours), 0.9)), 3), dpi=DPI,
-        layout="constrained",
-    )  # fmt: skip
+    figure, axes = open_page([""], [CURVES], share=True)
+    ax = axes[0, 0]
     for n, (name, colour) in enumerate(colours.items()):
         offset = (n - (len(colours) - 1) / 2) * width
         bars = {i + offset: own[name] for i, own in enumerate(values) if name in own}
@@ -93,7 +89,8 @@ def show_bars(groups: Mapping[str, Mapping], *, y: str, title: str = "") -> Figu
         for place, row in bars.items():
             if len(row) > 1:
                 ax.plot([place] * len(row), row, "o", ms=3.5, mfc="white", mec="black")
-    ax.set_xticks(range(len(groups)), list(groups))
+    room = (WIDTH - BESIDE) / len(groups)
+    ax.set_xticks(range(len(groups)), [wrap(group, room) for group in groups])
     ax.set_ylabel(y)
     _finish(figure, title)
     return figure
@@ -115,38 +112,30 @@ def show_histories(
     for title, history in histories.items() or [("histories", {})]:
         if not set(keys) & set(history):
             raise ValueError(f"{title!r} holds {list(history)}: none of keys={tuple(keys)}")
-    figure, axes = plt.subplots(
-        1, len(histories), figsize=(4 * len(histories), 2.8), dpi=DPI, layout="constrained",
-        sharey=True, squeeze=False,
-    )  # fmt: skip
-    for ax, (title, history) in zip(axes[0], histories.items(), strict=True):
-        for key in [k for k in keys if k in history]:
+    panels = {}
+    for title, history in histories.items():
+        own = panels[title] = {}
+        for key in [key for key in keys if key in history]:
             name = "validation" if key.startswith("val_") else "training"
-            ax.plot(range(1, len(history[key]) + 1), history[key], label=name)
-        ax.set(title=title, xlabel="epoch")
-        ax.legend()
-    axes[0, 0].set_ylabel(unit)
-    return figure
+            own[name] = (range(1, len(history[key]) + 1), history[key])
+    return show_curves(panels, x="epoch", y=unit)
 
 
 def show_histograms(
     arrays: Mapping[str, np.ndarray], *, bins: int = 64, unit: str = "intensity"
 ) -> Figure:
-    """Histograms of the positive values side by side, in the same bins, counts logarithmic.
+    """Histograms of the positive values in the same bins, counts logarithmic.
 
     Raises:
         ValueError: nothing to show.
     """
     if not arrays:
         raise ValueError("arrays is empty: give at least one")
-    figure, axes = plt.subplots(
-        1, len(arrays), figsize=(4 * len(arrays), 2.6), dpi=DPI, layout="constrained",
-        sharex=True, sharey=True, squeeze=False,
-    )  # fmt: skip
+    figure, axes = open_page(list(arrays), [HISTOGRAMS], share=True)
     edges = np.linspace(0, max(float(np.max(a)) for a in arrays.values()), bins + 1)
-    for ax, (title, array) in zip(axes[0], arrays.items(), strict=True):
+    for ax, array in zip(axes.flat, arrays.values(), strict=True):
         ax.hist(np.extract(np.greater(array, 0), array), bins=edges, log=True, color="#4a6fa5")
-        ax.set(title=title, xlabel=unit)
+        ax.set(xlabel=unit, xlim=(0, edges[-1] or 1))
     axes[0, 0].set_ylabel("voxels")
     return figure
 
@@ -164,7 +153,7 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
         ValueError: no such layers, or extents left open.
     """
     shapes = _output_shapes(model, block)
-    figure, ax = plt.subplots(figsize=(9, 2.8), dpi=DPI, layout="constrained")
+    figure, ax = plt.subplots(figsize=(WIDTH, 2.8), dpi=DPI, layout="constrained")
     x, before, last = 0.0, {}, None
     for *extents, channels in shapes:
         width, height = (max(np.log2(n), FAINTEST) for n in (channels, extents[0]))
@@ -181,6 +170,7 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
     ax.set(xlim=(-0.3 - margin, x - 0.6 + margin), ylim=(-tallest - 1.8, tallest + 0.3))
     ax.set_title(title)
     ax.axis("off")
+    fill_page(figure)
     return figure
 
 
@@ -188,10 +178,11 @@ def _check_curves(panels: Mapping[str, Mapping], log_x: bool, log_y: bool) -> No
     """Pairs of one length, and above 0 where the axis is logarithmic."""
     for name, curve in (curve for own in panels.values() for curve in own.items()):
         xs, ys = curve if len(curve) == 2 else (None, curve)
-        if np.ndim(xs) != 1 or np.shape(xs) != np.shape(ys) or not len(xs):
+        fits = np.ndim(ys) in (1, 2) and np.shape(ys)[-1:] == np.shape(xs)
+        if np.ndim(xs) != 1 or not fits or not np.size(ys):
             raise ValueError(
                 f"{name!r}: xs has shape {np.shape(xs)}, ys {np.shape(ys)}: "
-                "needed is a pair (xs, ys), one y for each x, at least one"
+                "needed is a pair (xs, ys), one y or a column of runs for each x, at least one"
             )
         for letter, values, log in (("x", xs, log_x), ("y", ys, log_y)):
             if log and np.any(np.less_equal(values, 0)):
@@ -220,12 +211,28 @@ def _colours(groups: Mapping[str, Mapping], argument: str) -> dict[str, str]:
     return dict(zip(names, COLOURS, strict=False))
 
 
+def _draw_curve(ax, xs, runs: np.ndarray, name: str, colour: str) -> None:
+    """The mean of (runs, n), with `MARKED` markers at most, and a band around it."""
+    marker, every = MARKERS[COLOURS.index(colour)], -(-len(xs) // MARKED)
+    ax.plot(
+        xs,
+        runs.mean(axis=0),
+        marker=marker,
+        markersize=4,
+        markevery=every,
+        color=colour,
+        label=name,
+    )
+    if len(runs) > 1:
+        ax.fill_between(xs, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.2, lw=0)
+
+
 def _finish(figure: Figure, title: str) -> None:
     """The title, and one legend for all panels beside them."""
     lines = {}
     for ax in figure.axes:
-        lines |= {name: line for line, name in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(lines.values(), lines.keys(), loc="outside right upper", fontsize=8)
+        lines |= {line.get_label(): line for line in ax.get_legend_handles_labels()[0]}
+    add_legend(figure, list(lines.values()))
     figure.suptitle(title)
 
 

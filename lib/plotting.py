@@ -8,17 +8,28 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
+from lib.pages import (
+    BESIDE,
+    COLUMNS,
+    GAP,
+    WIDTH,
+    add_legend,
+    open_page,
+    panel_width,
+)
 from lib.patches import per_axis
 from lib.volumes import Volume
 
-DPI = 80
+TALLEST = 4.4  # inches, of a picture
 LABEL_COLOURS = (
     "#e4572e", "#17bebb", "#ffc914", "#76b041", "#a05cc2", "#2e86de", "#ff8fab", "#8d6e63",
 )  # fmt: skip
+HIT_COLOURS = {"hit": "#56b4e9", "miss": "#f0e442", "false alarm": "#d55e00"}  # Okabe and Ito's
 
 
 def show_slices(
@@ -38,26 +49,25 @@ def show_slices(
         at: the voxel; None: the middle.
         labels: name -> mask (X, Y, Z), drawn as outlines.
         title: above the three.
-        limits: (low, high) of the colour scale; None: those of the volume.
-        cmap: matplotlib's name of a colour map.
-        unit: of the spacing, beside the bar; "voxels" where extents are given in voxels.
+        limits, cmap, unit: as in `compare`; limits None: those of the volume.
 
     Raises:
         ValueError: shapes differ, or there is no such voxel.
     """
-    at = [n // 2 for n in volume.data.shape[:3]] if at is None else per_axis(at, "at")
-    _check({"volume": volume.data}, labels or {}, dict(enumerate(at)))
+    labels, extents = labels or {}, volume.data.shape[:3]
+    at = np.floor_divide(extents, 2) if at is None else per_axis(at, "at")
+    colours = _colours(labels)
+    _check({"volume": volume.data}, labels, dict(enumerate(at)))
     look = _look([volume.data], limits, cmap)
-    widths = np.multiply(volume.data.shape[:3], volume.spacing)[[1, 0, 0]]
-    figure, axes = plt.subplots(
-        1, 3, figsize=(9, 3.4), dpi=DPI, layout="constrained", width_ratios=widths
-    )
-    for axis, ax in enumerate(axes):
+    x, y, z = np.multiply(extents, volume.spacing)
+    scale = min((WIDTH - BESIDE - 3 * GAP) / (y + x + x), TALLEST / max(y, z))  # inches a mm
+    titles = [f"{n} = {i}" for n, i in zip("xyz", at, strict=True)]
+    height = scale * max(y, z) + 0.3  # the title of all
+    figure, panels = open_page(titles, [height], widths=[scale * width for width in (y, x, x)])
+    for axis, ax in enumerate(panels.flat):
         _draw(ax, volume, axis, at[axis], look, unit)
-        _outline(ax, labels or {}, axis, at[axis])
-        ax.set_title(f"{'xyz'[axis]} = {at[axis]}", fontsize=9)
-    _legend(axes[-1], labels or {})
-    figure.colorbar(axes[0].images[0], ax=axes, shrink=0.7)
+        _outline(ax, labels, axis, at[axis], colours)
+    _explain(figure, panels, [volume.data], colours)
     figure.suptitle(title or volume.name)
     return figure
 
@@ -72,59 +82,87 @@ def compare(
     limits=None,
     cmap: str = "gray",
     unit: str = "mm",
+    columns: int = COLUMNS,
 ) -> Figure:
-    """One plane of several volumes side by side, on one colour scale.
+    """One plane of several volumes side by side, on one colour scale; none if all are masks.
 
     Args:
         volumes: title -> volume, all (X, Y, Z) of one shape.
-        axis: the axis across the plane, 0, 1 or 2.
-        index: where on it.
-        labels: title -> {name: mask}, drawn as outlines on the volume of that title.
+        axis, index: the axis across the plane, 0, 1 or 2, and where on it.
+        labels: title -> {name: mask}, drawn as outlines; a name has one colour in all.
         zoom: a window of the plane (first axis, second axis), framed below and enlarged above.
-        limits: (low, high) of the colour scale; None: those of all volumes.
-        cmap: matplotlib's name of a colour map.
+        limits, cmap: (low, high) and name of the colour scale; limits None: those of all volumes.
         unit: of the spacing, beside the bar; "voxels" where extents are given in voxels.
+        columns: volumes in a row, at most.
 
     Raises:
         ValueError: shapes differ, labels of no such title, no such plane, or an empty zoom.
     """
-    if not volumes or not set(labels or {}) <= set(volumes):
-        raise ValueError(f"volumes={list(volumes)}, labels={list(labels or {})}: titles must agree")
-    for masks in (labels or {"": {}}).values():
+    labels = labels or {}
+    if not volumes or not set(labels) <= set(volumes):
+        raise ValueError(f"volumes={list(volumes)}, labels={list(labels)}: titles must agree")
+    for masks in [{}, *labels.values()]:
         _check({title: v.data for title, v in volumes.items()}, masks, {axis: index})
-    look = _look([np.take(v.data, index, axis) for v in volumes.values()], limits, cmap)
-    heights = [max(_height(v, axis, None) for v in volumes.values())]
+    colours = _colours(dict.fromkeys(name for masks in labels.values() for name in masks))
+    planes = [np.take(v.data, index, axis) for v in volumes.values()]
+    look = _look(planes, limits, cmap)
+    ratios = [max(_height(v, axis, None) for v in volumes.values())]
     if zoom:
-        heights = [_height(next(iter(volumes.values())), axis, zoom), *heights]
-    figure, grid = plt.subplots(
-        len(heights), len(volumes), dpi=DPI, layout="constrained", squeeze=False,
-        figsize=(2.7 * len(volumes) + 0.6, sum(2.5 * h + 0.4 for h in heights)),
-        height_ratios=heights,
-    )  # fmt: skip
-    for column, (title, volume) in enumerate(volumes.items()):
-        masks = (labels or {}).get(title, {})
-        for ax in grid[:, column]:
+        ratios = [_height(next(iter(volumes.values())), axis, zoom), *ratios]
+    figure, panels = _open(list(volumes), ratios, columns)
+    for panel, (title, volume) in zip(panels, volumes.items(), strict=True):
+        for ax in panel:
             _draw(ax, volume, axis, index, look, unit)
-            _outline(ax, masks, axis, index)
+            _outline(ax, labels.get(title, {}), axis, index, colours)
         if zoom:
-            _enlarge(grid[0, column], grid[1, column], zoom)
-        grid[0, column].set_title(title, fontsize=10)
-        _legend(grid[-1, column], masks)
-    figure.colorbar(grid[0, 0].images[0], ax=grid, shrink=0.7)
+            _enlarge(*panel, zoom)
+    _explain(figure, panels, planes, colours)
+    return figure
+
+
+def show_hits(
+    image: Volume,
+    truth: np.ndarray,
+    mask: np.ndarray,
+    axis: int,
+    index: int,
+    *,
+    zoom: tuple[slice, slice] | None = None,
+) -> Figure:
+    """Where a mask agrees with the truth and where not, in colours over one plane of the image.
+
+    Args:
+        image, truth, mask: (X, Y, Z). What both masks hold is a hit, what the truth alone holds a
+            miss, what the mask alone holds a false alarm.
+        axis, index: the plane, as in `compare`.
+        zoom: a window of the plane (first axis, second axis), framed here and enlarged beside it.
+
+    Raises:
+        ValueError: as in `compare`.
+    """
+    _check({"image": image.data}, {"truth": truth, "mask": mask}, {axis: index})
+    look = _look([np.take(image.data, index, axis)])
+    ratios = [_height(image, axis, window) for window in ([None, zoom] if zoom else [None])]
+    figure, panels = _open([""] * len(ratios), [max(ratios)], 2)
+    for ax in panels[:, 0]:
+        _draw(ax, image, axis, index, look, "mm")
+        ax.imshow(_hits(truth, mask, axis, index), origin="lower", aspect=ax.get_aspect())
+    if zoom:
+        _enlarge(panels[1, 0], panels[0, 0], zoom)
+    handles = [Patch(color=colour, label=name) for name, colour in HIT_COLOURS.items()]
+    add_legend(figure, handles, below=True)
     return figure
 
 
 def patch_mosaic(
-    patches: np.ndarray, *, columns: int = 4, spacing=(1, 1, 1), titles=(), unit: str = "mm"
+    patches: np.ndarray, *, columns: int = COLUMNS, spacing=(1, 1, 1), titles=(), unit: str = "mm"
 ) -> Figure:
     """The middle z plane of each patch (N, x, y, z), in order, on one colour scale.
 
     Args:
-        patches: (N, x, y, z).
-        columns: patches in a row.
-        spacing: of all patches, one number or one for each axis.
+        columns: patches in a row, at most.
+        spacing, unit: of all patches, as in `compare`.
         titles: one for each patch; none: their numbers.
-        unit: of the spacing, beside the bar.
 
     Raises:
         ValueError: other dimensions, no patch, or titles for some patches only.
@@ -133,33 +171,20 @@ def patch_mosaic(
         raise ValueError(f"patches has shape {np.shape(patches)}: needed is (N, x, y, z), N > 0")
     if len(titles) not in (0, len(patches)):
         raise ValueError(f"titles holds {len(titles)} for {len(patches)} patches: one each")
-    rows = -(-len(patches) // columns)
-    figure, grid = plt.subplots(
-        rows, columns, figsize=(1.9 * columns, 2.05 * rows), dpi=DPI, layout="constrained",
-        squeeze=False,
-    )  # fmt: skip
-    look = _look([patches])
-    for number, ax in enumerate(grid.flat):
-        if number >= len(patches):
-            ax.axis("off")
-            continue
-        patch = Volume.with_spacing(patches[number], spacing)
-        _draw(ax, patch, 2, patch.data.shape[2] // 2, look, unit)
-        ax.set_title(titles[number] if len(titles) else f"patch {number}", fontsize=8)
-    figure.colorbar(grid[0, 0].images[0], ax=grid, shrink=0.6)
+    titles = list(titles) or [f"patch {number}" for number in range(len(patches))]
+    volumes = [Volume.with_spacing(patch, spacing) for patch in patches]
+    figure, panels = _open(titles, [_height(volumes[0], 2, None)], columns)
+    for (ax,), volume in zip(panels, volumes, strict=True):
+        _draw(ax, volume, 2, volume.data.shape[2] // 2, _look([patches]), unit)
+    _explain(figure, panels, [patches], {})
     return figure
 
 
 def project(volume: Volume, axis: int) -> Volume:
-    """The maximum intensity projection along one axis.
-
-    Args:
-        volume: (X, Y, Z) or (X, Y, Z, C).
-        axis: 0, 1 or 2.
+    """The maximum intensity projection of (X, Y, Z) or (X, Y, Z, C) along one axis.
 
     Returns:
-        A volume of extent 1 along that axis, its affine that of ``volume``: `compare` draws it at
-        ``index=0``.
+        A volume of extent 1 along that axis, which `compare` draws at ``index=0``; same affine.
 
     Raises:
         ValueError: there is no such axis.
@@ -169,17 +194,38 @@ def project(volume: Volume, axis: int) -> Volume:
     return Volume(np.max(volume.data, axis, keepdims=True), volume.affine, volume.name)
 
 
+def _open(titles: Sequence[str], ratios: Sequence[float], columns: int) -> tuple:
+    """A page of pictures: a panel stacks one for each of ``ratios``, its height over its width."""
+    width = panel_width(len(titles), columns)
+    tallest = TALLEST if len(ratios) == 1 else TALLEST * 2 / 3
+    heights = [min(width * ratio, tallest) for ratio in ratios]
+    widths = [heights[0] / ratios[0]] * min(columns, len(titles))
+    return open_page(titles, heights, columns=columns, widths=widths)
+
+
+def _explain(figure: Figure, axes, arrays: Sequence[np.ndarray], colours: Mapping) -> None:
+    """Beside the panels: the colour scale, unless all are masks, and the names of the outlines."""
+    if any(array.dtype != bool for array in arrays):
+        figure.colorbar(axes.flat[0].images[0], ax=axes, shrink=0.8)
+    lines = [plt.Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+    add_legend(figure, lines, below=True)
+
+
 def _check(volumes: Mapping, masks: Mapping, at: Mapping[int, int]) -> None:
-    """One shape (X, Y, Z) for all, a colour for each mask, and planes that are there."""
+    """One shape (X, Y, Z) for all, and planes that are there."""
     shape = next(iter(volumes.values())).shape[:3]
     for name, array in [*volumes.items(), *masks.items()]:
         if np.shape(array) != shape:
             raise ValueError(f"{name!r} has shape {np.shape(array)}: needed is {shape}")
-    if len(masks) > len(LABEL_COLOURS):
-        raise ValueError(f"labels holds {len(masks)} masks: at most {len(LABEL_COLOURS)} colours")
     for axis, index in at.items():
         if axis not in (0, 1, 2) or not 0 <= index < shape[axis]:
             raise ValueError(f"axis={axis}, index={index}: no such plane in a volume {shape}")
+
+
+def _colours(names) -> dict[str, str]:
+    if len(names) > len(LABEL_COLOURS):
+        raise ValueError(f"labels holds {len(names)} masks: at most {len(LABEL_COLOURS)} colours")
+    return dict(zip(names, LABEL_COLOURS, strict=False))
 
 
 def _look(arrays: Sequence[np.ndarray], limits=None, cmap: str = "gray") -> dict:
@@ -220,20 +266,24 @@ def _scale_bar(ax, extent: int, spacing: float, unit: str) -> None:
     bar = {"lw": 2.5, "solid_capstyle": "butt", "color": "white", "transform": ax.transAxes}
     ax.plot([0.04, 0.04 + width], [0.05, 0.05], **bar, **edge)
     above = {"xytext": (0, 5), "textcoords": "offset points", "xycoords": "axes fraction"}
-    ax.annotate(f"{length:g} {unit}", (0.04, 0.05), fontsize=7, color="white", **above, **edge)
+    ax.annotate(f"{length:g} {unit}", (0.04, 0.05), fontsize=8, color="white", **above, **edge)
 
 
-def _outline(ax, masks: Mapping[str, np.ndarray], axis: int, index: int) -> None:
-    for colour, mask in zip(LABEL_COLOURS, masks.values(), strict=False):
+def _outline(ax, masks: Mapping[str, np.ndarray], axis: int, index: int, colours: Mapping) -> None:
+    for name, mask in masks.items():
         plane = np.take(mask, index, axis).T > 0
         if min(plane.shape) > 1 and plane.any() and not plane.all():
-            ax.contour(plane, levels=[0.5], colors=[colour], linewidths=0.8)
+            ax.contour(plane, levels=[0.5], colors=[colours[name]], linewidths=1)
 
 
-def _legend(ax, masks: Mapping) -> None:
-    lines = [plt.Line2D([], [], color=colour) for colour in LABEL_COLOURS[: len(masks)]]
-    if lines:
-        ax.legend(lines, list(masks), fontsize=7, loc="upper right", framealpha=0.6)
+def _hits(truth, mask, axis: int, index: int) -> np.ndarray:
+    """Colours (rows, columns, RGBA) of one plane, clear where neither is."""
+    truth, mask = (np.take(array, index, axis).T > 0 for array in (truth, mask))
+    kinds = {"hit": truth & mask, "miss": truth & ~mask, "false alarm": mask & ~truth}
+    colours = np.zeros((*truth.shape, 4))
+    for name, where in kinds.items():
+        colours[where] = to_rgba(HIT_COLOURS[name], 0.6)
+    return colours
 
 
 def _enlarge(above, below, zoom: tuple[slice, slice]) -> None:

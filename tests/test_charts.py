@@ -1,6 +1,7 @@
 """Charts: what is drawn, on which scale, in which colour, under which name."""
 
 import io
+from itertools import pairwise
 
 import matplotlib
 
@@ -16,6 +17,7 @@ from matplotlib.figure import Figure
 from lib import charts
 from lib.charts import show_bars, show_curves, show_histograms, show_histories, show_network
 from lib.models import large_kernel_autoencoder, resunet3d, unet_3l
+from lib.pages import DPI, WIDTH
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +67,54 @@ def test_panels_share_the_scale_and_a_name_its_colour():
     assert a.lines[1].get_color() == b.lines[0].get_color() != a.lines[0].get_color()
     assert a.lines[1].get_marker() == b.lines[0].get_marker() != a.lines[0].get_marker()
     assert names(figure) == ["U-Net", "RL"]
+
+
+def test_runs_are_a_mean_and_a_band_from_lowest_to_highest():
+    runs = [[1, 4, 7], [3, 4, 1], [2, 1, np.nan]]
+    figure = show_curves({"three": ([0, 5, 9], runs), "one": ([0, 5], [2, 3])}, x="", y="")
+    (ax,) = figure.axes
+    three, one = ax.lines
+    assert np.array_equal(three.get_xydata(), [[0, 2], [5, 3], [9, np.nan]], equal_nan=True)
+    assert one.get_xydata().tolist() == [[0, 2], [5, 3]]
+    (band,) = ax.collections
+    corners = {tuple(corner) for path in band.get_paths() for corner in path.vertices.tolist()}
+    assert corners == {(0, 1), (0, 3), (5, 1), (5, 4)}
+    assert to_hex(band.get_facecolor()[0]) == three.get_color()
+    assert names(figure) == ["three", "one"]
+
+
+def test_long_curves_have_few_markers():
+    long, short = np.arange(1000), np.arange(charts.MARKED)
+    (ax,) = show_curves({"long": (long, long), "short": (short, short)}, x="", y="").axes
+    assert [line.get_markevery() for line in ax.lines] == [1000 / charts.MARKED, 1]
+
+
+def test_more_than_four_panels_wrap():
+    figure = show_curves({f"{i}": {"a": ([1, 2], [3, i])} for i in range(6)}, x="", y="")
+    figure.canvas.draw()
+    shown = [ax for ax in figure.axes if ax.lines]
+    assert len({round(ax.get_position().y0, 3) for ax in shown}) == 2
+    assert len({ax.get_ylim() for ax in shown}) == 1 and len(shown) == 6
+
+
+def test_the_legend_stands_beside_the_data_however_long_its_names():
+    for count in (1, 4):
+        own = {"a name that would take half of the page": ([1, 2], [3, 4])}
+        figure = show_curves({f"{i}": own for i in range(count)}, x="x", y="y", title="title")
+        figure.canvas.draw()
+        (legend,) = figure.legends
+        left, _, right, _ = legend.get_window_extent().extents
+        assert all(ax.get_tightbbox().x1 <= left for ax in figure.axes) and right <= WIDTH * DPI
+        assert left > 0.75 * WIDTH * DPI
+
+
+def test_long_names_of_groups_wrap():
+    figure = show_bars({f"a group of a long name {i}": {"a": 1} for i in range(8)}, y="y")
+    figure.canvas.draw()
+    ticks = figure.axes[0].get_xticklabels()
+    boxes = [tick.get_window_extent().extents for tick in ticks]
+    assert all(a[2] <= b[0] for a, b in pairwise(boxes))
+    assert ticks[3].get_text().split() == ["a", "group", "of", "a", "long", "name", "3"]
 
 
 @pytest.mark.parametrize("log", [{"log_x": True}, {"log_y": True}])
@@ -196,7 +246,7 @@ def test_all_can_be_drawn():
         show_curves(many, x="x", y="y", log_x=True, log_y=True),
         show_bars({"a": {name: ys for name, (_, ys) in many.items()}}, y="y"),
     ):
-        assert figure.dpi == charts.DPI
+        assert figure.dpi == DPI and figure.get_figwidth() == WIDTH
         figure.savefig(target := io.BytesIO(), format="png")
         assert target.tell() > 1000
 
@@ -221,6 +271,9 @@ def curves(*panels, **log):
         (curves({"p": {"a": ([1], [1]), "b": ([], [])}}), r"'b': xs has shape \(0,\)"),
         (curves({"a": ([[1]], [[1]])}), r"'a': xs has shape \(1, 1\)"),
         (curves({"loss": [3, 2, 1]}), r"'loss': xs has shape \(\), ys \(3,\): needed is a pair"),
+        (curves({"a": ([1, 2], [[1], [2]])}), r"'a': xs has shape \(2,\), ys \(2, 1\)"),
+        (curves({"a": ([1, 2], np.ones((2, 2, 2)))}), r"ys \(2, 2, 2\)"),
+        (curves({"a": ([1, 2], np.ones((0, 2)))}), r"ys \(0, 2\)"),
         (curves({"a": (1, 1)}), r"'a': xs has shape \(\)"),
         (curves(NINE), "curves holds 9 names: at most 8"),
         (curves({"a": ([np.nan, 0, 1], [1, 1, 1])}, log_x=True), "'a' holds x=0.0: log_x"),

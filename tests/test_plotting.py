@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from lib import plotting
-from lib.plotting import compare, patch_mosaic, project, show_slices
+from lib.pages import DPI, WIDTH
+from lib.plotting import HIT_COLOURS, compare, patch_mosaic, project, show_hits, show_slices
 from lib.volumes import Volume
 
 SPACING = (1, 2, 4)
@@ -49,6 +50,11 @@ def box(*shape):
 V = volume(4, 5, 6)
 
 
+def legend(figure):
+    (found,) = figure.legends
+    return [text.get_text() for text in found.get_texts()]
+
+
 @pytest.mark.parametrize("axis, aspect", [(0, 4 / 2), (1, 4 / 1), (2, 2 / 1)])
 def test_the_plane_the_way_up_and_the_proportions(axis, aspect):
     (ax,) = pictures(compare({"a": V}, axis, 2))
@@ -77,6 +83,17 @@ def test_show_slices(at, planes):
     assert show_slices(V, title="T1").get_suptitle() == "T1"
 
 
+@pytest.mark.parametrize("extents", [(20, 24, 19), (24, 20, 40), (90, 40, 5)])
+def test_the_three_planes_have_nearly_one_scale(extents):
+    figure = show_slices(volume(*extents, spacing=1))
+    figure.canvas.draw()
+    scales = []
+    for ax, (width, height) in zip(pictures(figure), [(1, 2), (0, 2), (0, 1)], strict=True):
+        box = ax.get_window_extent()
+        scales += [box.width / extents[width], box.height / extents[height]]
+    assert max(scales) / min(scales) < 1.1
+
+
 def test_limits_and_colours_may_be_given():
     for figure in (
         show_slices(V, limits=(-1, 7), cmap="hot"),
@@ -92,6 +109,74 @@ def test_what_is_compared_shares_one_scale():
     assert [ax.get_title() for ax in axes] == ["input", "output"]
     assert {ax.images[0].get_clim() for ax in axes} == {(-49, 115)}  # of the planes that are shown
     assert len(figure.axes) == 3, "two pictures and one colour bar"
+
+
+def test_masks_have_no_colour_bar():
+    mask = Volume.with_spacing(box(4, 5, 6), 1)
+    assert len(compare({"truth": mask, "found": mask}, 2, 1).axes) == 2
+    assert len(compare({"truth": mask, "image": V}, 2, 1).axes) == 3
+    assert len(show_slices(mask).axes) == 3
+    assert len(patch_mosaic(mask.data[None]).axes) == 1
+
+
+def places(figure):
+    """Where each panel lies on the page once it is drawn: (left, bottom, right, top)."""
+    figure.canvas.draw()
+    return [ax.get_tightbbox().extents for ax in pictures(figure)]
+
+
+@pytest.mark.parametrize("count, columns, rows", [(3, 4, 1), (4, 4, 1), (5, 4, 2), (5, 2, 3)])
+def test_five_panels_take_two_rows(count, columns, rows):
+    figure = compare({f"{i}": V for i in range(count)}, 2, 1, columns=columns)
+    boxes = places(figure)
+    assert len({round(bottom) for _, bottom, _, _ in boxes}) == rows
+    assert len({round(left) for left, *_ in boxes}) == min(count, columns)
+    assert [ax.get_title() for ax in pictures(figure)] == [f"{i}" for i in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+def test_a_figure_fills_the_page_and_no_title_meets_its_neighbour(count):
+    title = "a title that takes more room than a quarter of the page has, number"
+    volumes = {f"{title} {i}": volume(20, 24, 19, spacing=1) for i in range(count)}
+    masks = {"a mask": box(20, 24, 19)}
+    zoom = slice(2, 10), slice(2, 10)
+    for figure in (
+        compare(volumes, 2, 9),
+        compare(volumes, 2, 9, zoom=zoom, labels=dict.fromkeys(volumes, masks)),
+        patch_mosaic(np.stack([v.data for v in volumes.values()]), titles=list(volumes)),
+    ):
+        assert figure.get_figwidth() == WIDTH and figure.dpi == DPI
+        boxes = [*places(figure), *(bar.get_window_extent().extents for bar in figure.legends)]
+        for i, (left, bottom, right, top) in enumerate(boxes):
+            assert left >= 0 and right <= WIDTH * DPI and bottom >= 0
+            assert top <= figure.get_figheight() * DPI + 1
+            for other in boxes[:i]:
+                apart = left >= other[2] or right <= other[0] or bottom >= other[3] - 1
+                assert apart or top <= other[1] + 1, (boxes[i], other)
+
+
+def test_hits_misses_and_false_alarms():
+    truth, mask = np.zeros((2, 4, 5, 6))
+    truth[1, 2, 3] = truth[1, 2, 4] = 1
+    mask[1, 2, 4] = mask[1, 3, 4] = 1
+    figure = show_hits(V, truth, mask, 0, 1)
+    (ax,) = pictures(figure)
+    gray, overlay = ax.images
+    assert np.array_equal(gray.get_array(), V.data[1].T) and ax.get_aspect() == 4 / 2
+    expected = {(3, 2): "miss", (4, 2): "hit", (4, 3): "false alarm"}  # (row, column)
+    colours = np.asarray(overlay.get_array())
+    for place, name in expected.items():
+        assert matplotlib.colors.to_hex(colours[place]) == HIT_COLOURS[name]
+    assert np.count_nonzero(colours[..., 3]) == 3, "clear elsewhere"
+    assert legend(figure) == ["hit", "miss", "false alarm"] and len(figure.axes) == 1
+
+
+def test_hits_enlarged_beside_the_whole():
+    figure = show_hits(V, box(4, 5, 6), box(4, 5, 6), 1, 2, zoom=(slice(1, 3), slice(2, 6)))
+    whole, window = pictures(figure)
+    assert whole.get_xlim() == (-0.5, 3.5) and whole.get_ylim() == (-0.5, 5.5)
+    assert window.get_xlim() == (0.5, 2.5) and window.get_ylim() == (1.5, 5.5)
+    assert len(whole.patches) == 1 and places(figure)[0][2] <= places(figure)[1][0]
 
 
 @pytest.mark.parametrize(
@@ -161,14 +246,27 @@ def test_outlines_and_their_legend():
     masks = {"gray": box(4, 5, 6), "none": np.zeros((4, 5, 6)), "all": np.ones((4, 5, 6))}
     figure = compare({"a": V, "b": V}, 0, 1, labels={"b": masks})
     a, b = pictures(figure)
-    assert not a.collections and a.get_legend() is None
+    assert not a.collections
     (outline,) = b.collections
     corners = np.concatenate([path.vertices for path in outline.get_paths()])
     assert corners.min(0).tolist() == [0.5, 0.5] and corners.max(0).tolist() == [3.5, 4.5]
-    assert [text.get_text() for text in b.get_legend().get_texts()] == list(masks)
+    assert legend(figure) == list(masks)
     colour = matplotlib.colors.to_rgba(plotting.LABEL_COLOURS[0])
     assert tuple(outline.get_edgecolor()[0]) == colour
-    assert b.get_legend().get_lines()[0].get_color() == plotting.LABEL_COLOURS[0]
+    assert figure.legends[0].get_lines()[0].get_color() == plotting.LABEL_COLOURS[0]
+
+
+def test_a_name_has_one_colour_on_all_volumes():
+    mask = box(4, 5, 6)
+    labels = {"a": {"SPM": mask, "N4": mask}, "b": {"network": mask, "SPM": mask}}
+    figure = compare({"a": V, "b": V}, 0, 1, labels=labels)
+    of_a, of_b = (
+        [matplotlib.colors.to_hex(line.get_edgecolor()[0]) for line in ax.collections]
+        for ax in pictures(figure)
+    )
+    spm, n4, network = plotting.LABEL_COLOURS[:3]
+    assert legend(figure) == ["SPM", "N4", "network"]
+    assert of_a == [spm, n4] and of_b == [network, spm]
 
 
 def test_slices_have_outlines_too_however_thin():
@@ -224,6 +322,7 @@ def test_all_can_be_drawn():
         compare({"a": V, "b": V}, 1, 2, labels={"a": masks}, zoom=zoom),
         compare({"constant": Volume.with_spacing(np.zeros((3, 3, 3)), 1)}, 0, 0),
         patch_mosaic(np.ones((3, 4, 4, 4)) > 0, columns=2),
+        show_hits(V, masks["0"], masks["1"], 1, 2, zoom=zoom),
     ):
         figure.savefig(target := io.BytesIO(), format="png")
         assert target.tell() > 1000
@@ -252,6 +351,9 @@ MANY = {str(i): box(4, 5, 6) for i in range(9)}
         (lambda: show_slices(V, (1, 1, 6)), "axis=2, index=6"),
         (lambda: show_slices(V, labels={"m": box(4, 5, 5)}), r"'m' has shape \(4, 5, 5\)"),
         (lambda: show_slices(V, labels=MANY), "labels holds 9 masks: at most 8"),
+        (lambda: show_hits(V, box(4, 5, 6), box(4, 5, 5), 0, 0), r"'mask' has shape"),
+        (lambda: show_hits(V, box(4, 5, 5), box(4, 5, 6), 0, 0), r"'truth' has shape"),
+        (lambda: show_hits(V, V.data, V.data, 0, 4), "axis=0, index=4"),
         (lambda: patch_mosaic(np.zeros((2, 4, 4, 4, 1))), r"patches has shape \(2, 4, 4, 4, 1\)"),
         (lambda: patch_mosaic(np.zeros((0, 4, 4, 4))), "patches has shape"),
         (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), titles=["a"]), "titles holds 1 for 2"),
