@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from skimage.segmentation import watershed
 
-from lib.metrics import best_gain, correlation, rmse, ssim
+from lib.metrics import best_gain, border_over_black, correlation, rmse, ssim
 from lib.patches import per_axis
 
 CLOSE = (3, 3, 6)  # voxels around a bead of 3 that hold its restored image, and seldom another
@@ -167,6 +167,24 @@ def bead_scores(
     scores |= {"precision": match.precision, "recall": match.recall, "F1": match.f1}
     scores |= {f"error {axis}": error for axis, error in zip("xyz", match.errors, strict=True)}
     return scores | {"elongation": bead_elongation(output, centres, CLOSE)}
+
+
+def border_scores(truths: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> dict[str, float]:
+    """How good restored volumes are, and how much worse at their border.
+
+    Args:
+        truths, outputs: (X, Y, Z) each, all of one shape; each output after its best gain.
+
+    Returns:
+        "correlation": the mean; "border over black": `lib.metrics.border_over_black`.
+
+    Raises:
+        ValueError: shapes differ, or a truth is constant.
+    """
+    pairs = list(zip(truths, outputs, strict=True))
+    fitted = [best_gain(truth, output) for truth, output in pairs]
+    mean = float(np.mean([correlation(truth, output) for truth, output in pairs]))
+    return {"correlation": mean, "border over black": border_over_black(truths, fitted)}
 
 
 def bead_elongation(volume: np.ndarray, centres: np.ndarray, window=(4, 4, 8)) -> float:
