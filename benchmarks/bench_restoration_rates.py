@@ -9,6 +9,7 @@ many seconds. Names after the command restrict it to those networks.
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,15 +25,19 @@ from lib.microscopy.physics import train_richardson_lucy_network  # noqa: E402
 from lib.microscopy.psf import gaussian_psf  # noqa: E402
 
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
-STEPS = {"zeros": 200, "mirror": 200, "physics": 400}
-PADDING = {"zeros": "same", "mirror": "reflect"}
+STEPS = {"physics": 300, "zeros": 160, "mirror": 160, "zeros, small kernels": 480}
+RECIPES = {
+    "zeros": Recipe(padding="same"),
+    "mirror": Recipe(padding="reflect"),
+    "zeros, small kernels": Recipe(padding="same", kernel_size=(4, 4, 2)),
+}
 
 
 def trained(name: str, pairs, rate: float):
     if name == "physics":
         psf, how = gaussian_psf(SIGMA), {"steps": STEPS[name], "learning_rate": rate}
         return train_richardson_lucy_network(pairs, psf, **how)
-    return train_autoencoder(pairs, Recipe(padding=PADDING[name], rate=rate, steps=STEPS[name]))
+    return train_autoencoder(pairs, replace(RECIPES[name], rate=rate, steps=STEPS[name]))
 
 
 def main() -> None:
@@ -44,7 +49,7 @@ def main() -> None:
             network = trained(name, pairs, rate)
             seconds = time.perf_counter() - began
             score = np.mean([correlation(label, network(image)) for image, label in pairs])
-            print(f"{name},{rate:g},{STEPS[name]},{seconds:.0f},{score:.3f}", flush=True)
+            print(f'"{name}",{rate:g},{STEPS[name]},{seconds:.0f},{score:.3f}', flush=True)
 
 
 if __name__ == "__main__":

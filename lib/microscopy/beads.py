@@ -148,7 +148,7 @@ def bead_scores(
     """All that bead notebooks ask of a restored volume.
 
     Args:
-        truth, output: (X, Y, Z); the output in any unit, what lies below 0 counts 0 in detection.
+        truth, output: (X, Y, Z); the output in any unit.
         centres: of the true beads, (n, 3), voxels.
         threshold: of `detect_beads`, as `best_threshold` chose it.
 
@@ -160,7 +160,7 @@ def bead_scores(
     Raises:
         ValueError: as the functions beneath.
     """
-    match = match_beads(centres, detect_beads(np.maximum(output, 0), threshold))
+    match = match_beads(centres, detect_beads(output, threshold))
     fitted = best_gain(truth, output)
     scores = {"correlation": correlation(truth, output)}
     scores |= {"RMSE": rmse(truth, fitted), "SSIM": ssim(truth, fitted)}

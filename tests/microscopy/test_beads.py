@@ -155,13 +155,12 @@ def test_best_threshold_pools_the_volumes():
     assert threshold == 0.5 and f1 == pytest.approx(6 / 9)
 
 
-def test_scores_of_the_truth_in_another_unit_and_below_black():
+def test_scores_of_the_truth_in_another_unit():
     truth = blobs(sigma=1)
     scores = bead_scores(truth, 50 * truth, CENTRES, 0.3)
     names = ["correlation", "RMSE", "SSIM", "precision", "recall", "F1"]
     assert [scores[name] for name in names] == pytest.approx([1, 0, 1, 1, 1, 1])
     assert scores["error x"] < 0.1 and scores["elongation"] == pytest.approx(1, abs=0.02)
-    assert bead_scores(truth, truth - 1e-9, CENTRES, 0.3)["F1"] == 1
 
 
 def test_scores_of_a_bead_missed_and_one_moved():
