@@ -184,6 +184,7 @@ def test_border_scores_know_no_unit_and_see_the_border():
     scores, spoiled = border_scores(truths, noise), border_scores(truths, worse)
     assert spoiled["correlation"] < scores["correlation"]
     assert spoiled["border over black"] > 2 * scores["border over black"]
+    assert scores["border RMSE"] == pytest.approx(0.01, rel=0.05) and same["border RMSE"] < 1e-9
 
 
 @pytest.mark.parametrize("sigma", [(1.5, 1.5, 3), (1, 2, 3), (2, 2, 2), (1.2, 1.8, 0.9)])
