@@ -120,6 +120,41 @@ def border_ratio(truth: np.ndarray, prediction: np.ndarray, width: int = 8) -> f
     return outer / inner
 
 
+def border_over_black(truths, predictions, width: int = 8) -> float:
+    """How much vaguer predictions are at the border than inside, beside black; 1: no more.
+
+    RMSE of the outermost voxels over RMSE inside (`border_ratio`, the squares of all volumes pooled
+    place by place), over the same ratio of zeros. That one says where the light lies: more of it
+    at the border makes every method worse there.
+
+    Args:
+        truths, predictions: sequences of (X, Y, Z), all of one shape.
+        width: voxels.
+
+    Raises:
+        ValueError: as `border_ratio`, or more of the one than of the other.
+    """
+    pairs = [_same_shape(*pair) for pair in zip(truths, predictions, strict=True)]
+    wrong = np.mean([(truth - prediction) ** 2 for truth, prediction in pairs], axis=0)
+    light = np.mean([truth**2 for truth, _ in pairs], axis=0)
+    black = np.zeros_like(light)
+    ratios = [border_ratio(black, np.sqrt(squares), width) for squares in (wrong, light)]
+    return ratios[0] / ratios[1]
+
+
+def best_gain(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """The prediction times the one number that brings it closest to the truth in least squares.
+
+    For methods whose unit of light is their own, such as deconvolution; black stays black.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    truth, prediction = _same_shape(truth, prediction)
+    energy = np.vdot(prediction, prediction)
+    return prediction * (np.vdot(truth, prediction) / energy if energy else 0)
+
+
 def best_band(
     scans: Sequence[np.ndarray], masks: Sequence[np.ndarray], levels: int = 100
 ) -> tuple[float, float, float]:

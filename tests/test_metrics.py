@@ -8,6 +8,8 @@ from skimage.metrics import structural_similarity
 
 from lib.metrics import (
     best_band,
+    best_gain,
+    border_over_black,
     border_ratio,
     correlation,
     dice,
@@ -127,6 +129,30 @@ def test_border_ratio_counts_every_side_once():
     error[1, 1, 1] = 1  # one of 4 x 3 x 2 = 24 interior voxels; 6 of 120 - 24 = 96 outside
     assert border_ratio(truth, error, width=1) == pytest.approx(np.sqrt((6 * 4 / 96) / (1 / 24)))
     assert border_ratio(truth, 0 * truth, width=1) == np.inf
+
+
+@pytest.mark.parametrize("volumes", [1, 3])
+def test_border_over_black_in_closed_form(volumes):
+    truth, error = np.full((20, 18, 19), 2.0), np.full((20, 18, 19), 6.0)
+    truth[8:12, 8:10, 8:11], error[8:12, 8:10, 8:11] = 1.0, 2.0  # black 2 / 1, the errors 6 / 2
+    truths = [truth] * volumes
+    assert border_over_black(truths, [truth + error] * volumes) == pytest.approx(3 / 2)
+    assert border_over_black(truths, np.zeros((volumes, 20, 18, 19))) == 1
+    assert border_over_black(truths, [truth / 2] * volumes) == pytest.approx(1)
+
+
+def test_border_over_black_pools_squares_place_by_place():
+    truths = np.ones((2, 4, 4, 4))
+    errors = np.ones((2, 4, 4, 4))
+    errors[0, 0], errors[1, 3] = 3, 0  # 16 voxels each of 112 that are border in two volumes
+    expected = np.sqrt((9 * 16 + 0 * 16 + 80) / 112)
+    assert border_over_black(truths, truths + errors, width=1) == pytest.approx(expected)
+
+
+def test_best_gain_by_hand():
+    np.testing.assert_allclose(best_gain([1, 2], [2, 2]), [1.5, 1.5])  # 6 / 8 of it
+    np.testing.assert_allclose(best_gain([1, 2], [100, 200]), [1, 2])
+    np.testing.assert_array_equal(best_gain([1, 2], [0, 0]), [0, 0])
 
 
 def test_best_band_tries_every_pair():

@@ -58,6 +58,36 @@ def bead_pair(
     return observed, truth[window].copy()
 
 
+def bead_window(
+    shape=(64, 64, 32), beads: int = 20, *, margin, seed
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A bead volume that was observed further than it is judged.
+
+    Args:
+        shape, beads, seed: of the window, as in `bead_pair`.
+        margin: voxels observed beyond it at each end, one for each axis.
+
+    Returns:
+        (observed with the margin, observed, truth), all float32. The last two are the window's,
+        (X, Y, Z) in 0..1; the first is in the same units, so its margin may leave 0..1.
+
+    Raises:
+        ValueError: as `bead_pair`, or a margin that is not three numbers, 0 or more.
+    """
+    if len(margin) != 3 or min(margin) < 0:
+        raise ValueError(f"margin={margin}: give three numbers of voxels, 0 or more")
+    extents = np.add(shape, 2 * np.array(margin))
+    observed, truth = bead_pair(extents, round(beads * np.prod(extents / shape)), seed=seed)
+    window = without_margin(observed, margin)
+    wide = (observed - window.min()) / np.ptp(window)
+    return wide, without_margin(wide, margin), without_margin(truth, margin)
+
+
+def without_margin(volume: np.ndarray, margin) -> np.ndarray:
+    """What lies further than ``margin`` voxels, one number for each axis, from its ends; a copy."""
+    return volume[tuple(slice(m, n - m) for m, n in zip(margin, volume.shape, strict=True))].copy()
+
+
 def write_bead_set(
     folder,
     shape=(64, 64, 32),

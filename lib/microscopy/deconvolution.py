@@ -19,7 +19,13 @@ ROUNDS = 20  # of the robust plane: on noise alone each leaves a third of the er
 
 
 def richardson_lucy(
-    volume: np.ndarray, psf: np.ndarray, iterations, *, background=0, progress: bool = False
+    volume: np.ndarray,
+    psf: np.ndarray,
+    iterations,
+    *,
+    background=0,
+    accelerate: bool = False,
+    progress: bool = False,
 ) -> np.ndarray:
     """Richardson-Lucy deconvolution: the likeliest scene for an image with Poisson noise.
 
@@ -28,7 +34,8 @@ def richardson_lucy(
     the scene goes on around it for as far as the PSF reaches, and Hᵀ1, the share of a voxel's
     light that falls into the window, takes the place of 1 (M. Bertero, P. Boccacci, 2005). So
     the border neither darkens nor rings, and a constant volume stays constant. Noise grows
-    with ``iterations``; some 10 to 50 are usual, several times that above a high background.
+    with ``iterations``; some 10 to 50 are usual, several times that above a high background, a
+    twentieth of that with ``accelerate``.
 
     Args:
         volume: (X, Y, Z), values >= 0.
@@ -37,6 +44,8 @@ def richardson_lucy(
         background: light and offset that no object explains, in units of ``volume``: a number or
             an array of its shape. It is part of the model, so that the noise stays Poisson:
             slower than subtracting it, but it gets further.
+        accelerate: begin each step further along the way of the last two (D. S. C. Biggs,
+            M. Andrews, 1997), as MATLAB's ``deconvlucy`` does.
         progress: show a bar.
 
     Returns:
@@ -52,10 +61,14 @@ def richardson_lucy(
         raise ValueError(f"iterations={iterations}: give rising counts")
     volume, background = _image(volume, background)
     blur, scene = _start(volume, background, unit_psf(psf, volume.dtype))
-    weight, estimates = blur.weight(), []
+    weight, estimates, stride = blur.weight(), [], _Stride()
     rounds = range(1, counts[-1] + 1)
     for done in tqdm(rounds, leave=False) if progress else rounds:
+        if accelerate:
+            stride.ahead(scene)
         _improve(scene, volume, background, blur, weight)
+        if accelerate:
+            stride.measure(scene)
         if done in counts:
             estimates.append(scene[blur.inside].copy())
     return np.stack(estimates) if np.ndim(iterations) else estimates[0]
@@ -199,6 +212,29 @@ def _improve(scene, volume, background, blur, weight) -> None:
     np.maximum(change, 0, out=change)  # again the rounding
     change[np.isinf(weight)] = 1
     scene *= change
+
+
+class _Stride:
+    """How far ahead of the last estimate an accelerated step begins (Biggs, Andrews, 1997)."""
+
+    def __init__(self):
+        self.length, self.last, self.begin, self.change = 0.0, None, None, None
+
+    def ahead(self, scene) -> None:
+        """Move the scene on, in place, by ``length`` times the last step; none below 0."""
+        last, self.last = self.last, scene.copy()
+        if self.length:
+            scene += self.length * (scene - last)
+            np.maximum(scene, 0, out=scene)
+        self.begin = scene.copy()
+
+    def measure(self, scene) -> None:
+        """How alike the last two changes are, 0 to 1, is the next length."""
+        before, self.change = self.change, scene - self.begin
+        if before is not None:
+            energy = float(np.vdot(before, before))
+            alike = float(np.vdot(self.change, before)) / energy if energy else 0.0
+            self.length = min(max(alike, 0.0), 1.0)
 
 
 def _steps(value, name: str) -> int:

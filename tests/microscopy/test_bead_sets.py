@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from lib.microscopy.bead_sets import SIGMA, bead_pair, read_bead_set, write_bead_set
+from lib.microscopy.bead_sets import (
+    SIGMA,
+    bead_pair,
+    bead_window,
+    read_bead_set,
+    without_margin,
+    write_bead_set,
+)
 from lib.microscopy.phantoms import bead_volume, observe_beads
 from lib.microscopy.psf import gaussian_psf
 from lib.volumes import Volume, VolumeError, load_volume, save_volume
@@ -29,6 +36,24 @@ def test_a_pair_is_what_the_phantoms_give(seed, words):
     np.testing.assert_array_equal(truth, expected)
     seen = observe_beads(expected, gaussian_psf((1, 2, 0.5)), photons=77, seed=(*words, 1))
     np.testing.assert_array_equal(observed, seen)
+
+
+def test_a_window_is_the_middle_of_a_wider_pair_in_its_own_range():
+    wide, image, truth = bead_window(SHAPE, 3, margin=(2, 1, 4), seed=5)
+    seen, scene = bead_pair((14, 11, 16), 10, seed=5)  # 3 beads in 720 voxels, 10 in 2464
+    middle = (slice(2, 12), slice(1, 10), slice(4, 12))
+    np.testing.assert_array_equal(truth, scene[middle])
+    np.testing.assert_array_equal(image, wide[middle])
+    assert wide.shape == seen.shape and (image.min(), image.max()) == (0, 1)
+    gain = seen[middle].max() - seen[middle].min()
+    np.testing.assert_allclose(gain * wide + seen[middle].min(), seen, atol=1e-6)
+    assert without_margin(wide, (0, 0, 0)).shape == wide.shape
+
+
+@pytest.mark.parametrize("margin", [(1, 2), (1, -1, 0)])
+def test_a_window_needs_three_margins(margin):
+    with pytest.raises(ValueError, match=r"margin=.*: give three numbers"):
+        bead_window(SHAPE, 3, margin=margin, seed=0)
 
 
 def test_with_surroundings_a_pair_is_a_window_of_a_larger_scene():

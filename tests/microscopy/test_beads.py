@@ -11,7 +11,9 @@ from hypothesis.extra.numpy import arrays
 from lib.microscopy.beads import (
     BeadMatch,
     bead_elongation,
+    bead_scores,
     best_threshold,
+    border_scores,
     brightness,
     detect_beads,
     match_beads,
@@ -152,6 +154,38 @@ def test_best_threshold_pools_the_volumes():
     """All three beads found; then three found where none are: 2 * 3 / (3 + 3 + 3)."""
     threshold, f1 = best_threshold([blobs(), blobs()], [CENTRES, NONE], levels=2)
     assert threshold == 0.5 and f1 == pytest.approx(6 / 9)
+
+
+def test_scores_of_the_truth_in_another_unit():
+    truth = blobs(sigma=1)
+    scores = bead_scores(truth, 50 * truth, CENTRES, 0.3)
+    names = ["correlation", "RMSE", "SSIM", "precision", "recall", "F1"]
+    assert [scores[name] for name in names] == pytest.approx([1, 0, 1, 1, 1, 1])
+    assert scores["error x"] < 0.1 and scores["elongation"] == pytest.approx(1, abs=0.02)
+
+
+def test_scores_of_a_bead_missed_and_one_moved():
+    truth = blobs()
+    moved = blobs(CENTRES[:2] + (0, 1, 0))
+    scores = bead_scores(truth, moved, CENTRES, 0.3)
+    assert (scores["precision"], scores["recall"]) == (1, pytest.approx(2 / 3))
+    assert scores["error y"] == pytest.approx(1, abs=0.1) and scores["error x"] < 0.1
+    gain = np.vdot(truth, moved) / np.vdot(moved, moved)
+    assert scores["RMSE"] == pytest.approx(np.sqrt(np.mean((truth - gain * moved) ** 2)))
+
+
+def test_border_scores_know_no_unit_and_see_the_border():
+    truths = [blobs(), blobs(CENTRES[:2])]
+    same = border_scores(truths, [7 * truth for truth in truths])
+    assert same["correlation"] == pytest.approx(1)
+    noise = [truth + 0.01 * np.sign(truth - 0.1) for truth in truths]
+    worse = [output.copy() for output in noise]
+    for output in worse:
+        output[:3] += 0.2
+    scores, spoiled = border_scores(truths, noise), border_scores(truths, worse)
+    assert spoiled["correlation"] < scores["correlation"]
+    assert spoiled["border over black"] > 2 * scores["border over black"]
+    assert scores["border RMSE"] == pytest.approx(0.01, rel=0.05) and same["border RMSE"] < 1e-9
 
 
 @pytest.mark.parametrize("sigma", [(1.5, 1.5, 3), (1, 2, 3), (2, 2, 2), (1.2, 1.8, 0.9)])

@@ -1,0 +1,47 @@
+"""Each baseline is the function beneath it, told what its name says."""
+
+import numpy as np
+import pytest
+
+from lib.metrics import correlation
+from lib.microscopy import classical
+from lib.microscopy.bead_sets import SIGMA, bead_pair
+from lib.microscopy.deconvolution import blind_richardson_lucy, linear_background, richardson_lucy
+from lib.microscopy.psf import gaussian_psf
+
+PSF = gaussian_psf(SIGMA, (9, 9, 17))
+IMAGE, TRUTH = bead_pair((24, 24, 20), 5, seed=1)
+PLANE = linear_background(IMAGE)
+
+
+def test_above_background_takes_a_plane_away():
+    ramp = 3 + np.arange(10.0)[:, None, None] * np.ones((10, 8, 6))
+    np.testing.assert_allclose(classical.above_background(ramp), 0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "way, background", [(classical.lucy_plane, PLANE), (classical.lucy_constant, np.median(IMAGE))]
+)
+def test_lucy_is_told_its_background(way, background):
+    expected = richardson_lucy(IMAGE, PSF, 7, background=background, accelerate=True)
+    np.testing.assert_array_equal(way(IMAGE, 7, PSF), expected)
+
+
+def test_blind_gives_the_scene():
+    expected, _ = blind_richardson_lucy(IMAGE, 2, psf=PSF, background=PLANE)
+    np.testing.assert_array_equal(classical.blind_plane(IMAGE, 2, PSF), expected)
+
+
+@pytest.mark.parametrize(
+    "way, value",
+    [(classical.lucy_plane, 20), (classical.wiener_plane, 1e-3), (classical.blind_plane, 3)],
+)
+def test_every_way_beats_the_image_less_its_background(way, value):
+    before = correlation(TRUTH, classical.above_background(IMAGE))
+    assert correlation(TRUTH, way(IMAGE, value, PSF)) > before + 0.03
+
+
+def test_the_wiener_filter_heeds_no_plane():
+    tilted = IMAGE + np.linspace(0, 2, 24, dtype=np.float32)[:, None, None]
+    filtered = classical.wiener_plane(IMAGE, 1e-3, PSF)
+    np.testing.assert_allclose(classical.wiener_plane(tilted, 1e-3, PSF), filtered, atol=0.02)
