@@ -69,7 +69,7 @@ def bead_window(
 
     Returns:
         (observed with the margin, observed, truth), all float32. The last two are the window's,
-        (X, Y, Z) in 0..1; the first is in the same units, so its margin may leave 0..1.
+        (X, Y, Z) in 0..1; the first is in the same units, so its margin may be brighter.
 
     Raises:
         ValueError: as `bead_pair`, or a margin that is not three numbers, 0 or more.
@@ -78,8 +78,7 @@ def bead_window(
         raise ValueError(f"margin={margin}: give three numbers of voxels, 0 or more")
     extents = np.add(shape, 2 * np.array(margin))
     observed, truth = bead_pair(extents, round(beads * np.prod(extents / shape)), seed=seed)
-    window = without_margin(observed, margin)
-    wide = (observed - window.min()) / np.ptp(window)
+    wide = observed / without_margin(observed, margin).max()
     return wide, without_margin(wide, margin), without_margin(truth, margin)
 
 
