@@ -78,7 +78,7 @@ def test_a_study_beside_a_run(tmp_path):
 
 
 def test_a_table_to_be_read():
-    rows = {"a": [0.12345, 2.0, np.nan], "b": ["0.5 mm", 1234567, None]}
+    rows = {"a": [0.12345, 1.9999, np.nan], "b": ["0.5 mm", 1234567, None]}
     shown = show_table(rows, 2)
     assert shown["a"].tolist() == ["0.12", "2", "–"]
     assert shown["b"].tolist() == ["0.5 mm", "1,234,567", "–"]
