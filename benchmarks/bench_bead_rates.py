@@ -27,7 +27,7 @@ from lib.microscopy.bead_sets import bead_pair, read_bead_set  # noqa: E402
 TRIALS = {
     "[4,4,2]": (Recipe(kernel_size=(4, 4, 2), steps=300), (1e-3, 3e-3, 1e-2)),
     "[6,6,3]": (Recipe(kernel_size=(6, 6, 3), steps=150), (1e-3, 3e-3, 1e-2)),
-    "[16,16,8]": (Recipe(kernel_size=(16, 16, 8), steps=110), (3e-4, 1e-3, 3e-3)),
+    "[16,16,8]": (Recipe(kernel_size=(16, 16, 8), steps=110), (1e-4, 3e-4, 1e-3, 3e-3)),
     "U-Net": (
         Recipe(unet=True, loss="binary_crossentropy", steps=60), (1e-3, 3e-3, 1e-2)
     ),
