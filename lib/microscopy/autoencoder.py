@@ -23,7 +23,6 @@ class Recipe:
         kernel_size, filters, padding, normalise: as in `lib.models.large_kernel_autoencoder`.
         log_odds: the last bias starts at the log-odds of the labels' mean, else at 0.
         loss: "cross-entropy", on logits; or what Keras takes as a loss, on the sigmoid's output.
-        left_out: voxels at each end of a crop's axes that the loss does not see, one for each axis.
         rate: the learning rate, the highest where it has a schedule.
         schedule: warm-up and cosine decay (`lib.training.warm_cosine`); else the rate is constant.
         beta_1: of Adam.
@@ -41,7 +40,6 @@ class Recipe:
     normalise: bool = True
     log_odds: bool = True
     loss: object = "cross-entropy"
-    left_out: Sequence[int] = (0, 0, 0)
     rate: float = 3e-3
     schedule: bool = True
     beta_1: float = 0.9
@@ -118,26 +116,13 @@ def build(pairs, recipe: Recipe) -> keras.Model:
     network = unet_3l() if recipe.unet else _simple_cnn(recipe, share)
     logits = keras.losses.BinaryCrossentropy(from_logits=True)
     loss = logits if on_logits(recipe) else recipe.loss
-    network.compile(_optimizer(recipe), loss=_within(loss, recipe.left_out))
+    network.compile(_optimizer(recipe), loss=loss)
     return network
 
 
 def on_logits(recipe: Recipe) -> bool:
     """Whether the network trains without its sigmoid."""
     return isinstance(recipe.loss, str) and recipe.loss == "cross-entropy"
-
-
-def _within(loss, left_out):
-    """The loss of what lies further than ``left_out`` voxels from the ends of a crop."""
-    if not any(left_out):
-        return loss
-    loss = keras.losses.get(loss)
-    inside = tuple(slice(n, -n or None) for n in left_out)
-
-    def inner_loss(truth, prediction):
-        return loss(truth[:, *inside], prediction[:, *inside])
-
-    return inner_loss
 
 
 def _optimizer(recipe: Recipe) -> keras.optimizers.Adam:

@@ -69,7 +69,8 @@ def bead_window(
 
     Returns:
         (observed with the margin, observed, truth), all float32. The last two are the window's,
-        (X, Y, Z) in 0..1; the first is in the same units, so its margin may be brighter.
+        (X, Y, Z) in 0..1, its darkest voxel 0 and its brightest 1. The first is in the same units:
+        its margin may be brighter; what would be darker than 0 there is 0, as for photons.
 
     Raises:
         ValueError: as `bead_pair`, or a margin that is not three numbers, 0 or more.
@@ -78,7 +79,9 @@ def bead_window(
         raise ValueError(f"margin={margin}: give three numbers of voxels, 0 or more")
     extents = np.add(shape, 2 * np.array(margin))
     observed, truth = bead_pair(extents, round(beads * np.prod(extents / shape)), seed=seed)
-    wide = observed / without_margin(observed, margin).max()
+    window = without_margin(observed, margin)
+    low, high = window.min(), window.max()
+    wide = np.maximum((observed - low) / (high - low), 0)
     return wide, without_margin(wide, margin), without_margin(truth, margin)
 
 

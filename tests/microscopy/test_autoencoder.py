@@ -58,17 +58,6 @@ def test_any_loss_of_keras_trains_on_the_sigmoid():
     assert np.isfinite(trained.history["loss"]).all()
 
 
-@pytest.mark.parametrize("loss", ["mse", "cross-entropy"])
-def test_a_loss_that_leaves_the_border_out_sees_the_inside_alone(loss):
-    recipe = replace(SMALL, loss=loss)
-    whole, inner = build(PAIRS, recipe), build(PAIRS, replace(recipe, left_out=(2, 1, 0)))
-    truth, guess = LABEL[None, ..., None], IMAGE[None, ..., None]
-    inside = (slice(None), slice(2, -2), slice(1, -1))
-    parts = truth[inside], guess[inside]
-    expected = float(np.mean(whole.compute_loss(y=parts[0], y_pred=parts[1])))
-    assert float(np.mean(inner.compute_loss(y=truth, y_pred=guess))) == pytest.approx(expected)
-
-
 @pytest.mark.parametrize("steps", [0, 5, 25])
 def test_steps_come_in_tens(steps):
     with pytest.raises(ValueError, match=f"steps={steps}: give a multiple of 10"):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lib.intensity import rescale
 from lib.microscopy.bead_sets import (
     SIGMA,
     bead_pair,
@@ -38,14 +39,17 @@ def test_a_pair_is_what_the_phantoms_give(seed, words):
     np.testing.assert_array_equal(observed, seen)
 
 
-def test_a_window_is_the_middle_of_a_wider_pair_scaled_to_its_own_maximum():
+def test_a_window_is_the_middle_of_a_wider_pair_scaled_as_a_training_volume_is():
     wide, image, truth = bead_window(SHAPE, 3, margin=(2, 1, 4), seed=5)
     seen, scene = bead_pair((14, 11, 16), 10, seed=5)  # 3 beads in 720 voxels, 10 in 2464
     middle = (slice(2, 12), slice(1, 10), slice(4, 12))
     np.testing.assert_array_equal(truth, scene[middle])
     np.testing.assert_array_equal(image, wide[middle])
-    assert wide.shape == seen.shape and wide.min() == 0 and image.max() == 1
-    np.testing.assert_allclose(seen[middle].max() * wide, seen, atol=1e-6)
+    np.testing.assert_allclose(image, rescale(seen[middle]), atol=1e-6)
+    low, high = seen[middle].min(), seen[middle].max()
+    assert wide.shape == seen.shape and image.min() == 0 and image.max() == 1
+    assert (seen < low).any(), "the margin is darker somewhere"
+    np.testing.assert_allclose(low + (high - low) * wide, np.maximum(seen, low), atol=1e-6)
     assert without_margin(wide, (0, 0, 0)).shape == wide.shape
 
 
