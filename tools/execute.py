@@ -115,7 +115,8 @@ def check_names(path: Path, parameters: dict) -> None:
     """Papermill would only log a parameter that the notebook lacks."""
     cells = nbformat.read(path, as_version=4).cells
     tagged = [c for c in cells if "parameters" in c.metadata.get("tags", [])]
-    known = re.findall(r"^([A-Z_0-9]+)\s*=", "\n".join(c.source for c in tagged), re.MULTILINE)
+    left = re.findall(r"^([A-Z_0-9, ]+?)\s*=", "\n".join(c.source for c in tagged), re.MULTILINE)
+    known = [name for names in left for name in names.split(", ")]  # A, B = 1, 2
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         sys.exit(f"{path.name} has no parameter {', '.join(unknown)}; it has {', '.join(known)}")
