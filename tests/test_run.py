@@ -162,7 +162,9 @@ def test_a_table_s_first_line_is_the_command_that_made_it(monkeypatch, words, na
     given = arguments("07", words, 2, name, limit)
     (command,) = run._heading(Path("07_study.ipynb"), given, [{}, {}])
     root = Path(run.__file__).parents[1]
-    dry = command.replace("make study", "make -n study")
+    dry = command.replace(
+        "make study", "make -n --no-print-directory study"
+    )  # make calls this, too
     said = subprocess.run(dry, shell=True, cwd=root, capture_output=True, text=True, check=True)
     monkeypatch.setattr(sys, "argv", shlex.split(said.stdout.splitlines()[-1])[1:])
     assert vars(run._arguments()) == {"act": "study", **vars(given)}
