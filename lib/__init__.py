@@ -1,4 +1,5 @@
-"""What the notebooks of Voxelbook share: thin modules, in the order in which data meets them.
+"""What the notebooks of Voxelbook share: a core for every field, and a wing for each (microscopy,
+mri), which the core does not import.
 
 Arrays are ``(X, Y, Z)`` in the file's own axis order, batches ``(N, X, Y, Z, C)``, float32.
 """
