@@ -40,7 +40,7 @@ class Recipe:
     normalise: bool = True
     log_odds: bool = True
     loss: object = "cross-entropy"
-    rate: float = 3e-3
+    rate: float = 1e-3
     schedule: bool = True
     beta_1: float = 0.9
     clip: float | None = 1.0
