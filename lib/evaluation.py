@@ -102,6 +102,23 @@ def score_methods(outputs: Mapping, truths: Sequence, scores: Mapping) -> pd.Dat
     return pd.DataFrame(rows).set_index(["method", "volume"])
 
 
+def rate_methods(
+    methods: Mapping[str, Callable], pairs: Sequence, score: Callable, threads: int = 1
+) -> dict[str, list[float]]:
+    """One score of every method for every pair: name -> [score], in the order of the pairs.
+
+    Args:
+        methods: name -> method.
+        pairs: [(image, truth)].
+        score: (truth, output) -> number.
+        threads: images at a time, as in `tune`.
+    """
+    images, truths = zip(*pairs, strict=True)
+    outputs = apply_methods(methods, images, threads)
+    table = score_methods(outputs, truths, {"score": score})["score"]
+    return {name: table[name].tolist() for name in methods}
+
+
 def keep_numbers(numbers: Mapping[str, float], path) -> None:
     """Write a run's numbers as JSON: the row that a study collects.
 

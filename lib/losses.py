@@ -65,21 +65,35 @@ def dice_loss(y_true, y_pred, power: int = 2, smooth: float = 1e-5):
 
 
 @_register
-def soft_dice_loss(y_true, y_pred):
-    """`dice_loss` with the plain sums Σ t + Σ p below, as the gray matter reference has it."""
-    return dice_loss(y_true, y_pred, power=1)
+def soft_dice_loss(y_true, y_pred, cross_entropy: float = 0):
+    """`dice_loss` with the plain sums Σ t + Σ p below, as the gray matter reference has it.
+
+    Args:
+        y_true, y_pred: one shape, values 0..1.
+        cross_entropy: weight of the mean binary cross-entropy that is added.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    return dice_loss(y_true, y_pred, power=1) + cross_entropy * _cross_entropy(y_true, y_pred)
 
 
 @_register
-def iou_loss(y_true, y_pred, smooth: float = 1e-5):
+def iou_loss(y_true, y_pred, smooth: float = 1e-5, cross_entropy: float = 0):
     """1 - (Σ t·p + smooth) / (Σ t + Σ p - Σ t·p + smooth), sums over the whole batch.
+
+    Args:
+        y_true, y_pred: one shape, values 0..1.
+        smooth: makes two empty masks agree (loss 0).
+        cross_entropy: weight of the mean binary cross-entropy that is added.
 
     Raises:
         ValueError: the shapes differ.
     """
     truth, pred = _float32(y_true, y_pred)
     both = ops.sum(truth * pred)
-    return 1 - (both + smooth) / (ops.sum(truth) + ops.sum(pred) - both + smooth)
+    overlap = (both + smooth) / (ops.sum(truth) + ops.sum(pred) - both + smooth)
+    return 1 - overlap + cross_entropy * _cross_entropy(truth, pred)
 
 
 @_register
@@ -159,6 +173,10 @@ def _window_means(x):
     for window in ((7, 1, 1), (1, 7, 1), (1, 1, 7)):
         x = ops.average_pool(x, window, strides=1, padding="valid", data_format="channels_last")
     return x
+
+
+def _cross_entropy(y_true, y_pred):
+    return ops.mean(ops.binary_crossentropy(*_float32(y_true, y_pred)))
 
 
 def _float32(y_true, y_pred):

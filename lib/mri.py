@@ -169,6 +169,20 @@ def prepare_scan(scan: np.ndarray) -> np.ndarray:
     return even_contrast(rescale(intensity_cropping(correct_bias_field(scan))[0]))
 
 
+def add_smoothed(scan: np.ndarray, sigma: float) -> np.ndarray:
+    """A scan (X, Y, Z) and, as a second channel, itself smoothed: (X, Y, Z, 2) float32.
+
+    Args:
+        scan: (X, Y, Z).
+        sigma: of the Gaussian, in voxels.
+
+    Raises:
+        ValueError: NaN or infinity in the scan.
+    """
+    values = finite(scan, "scan").astype(np.float32)
+    return np.stack([values, gaussian_filter(values, sigma)], axis=-1)
+
+
 @dataclass(frozen=True)
 class Chain:
     """A tuned way to find a tissue: call it with a scan, it returns a mask.

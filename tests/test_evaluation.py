@@ -12,6 +12,7 @@ from lib.evaluation import (
     beside_study,
     beyond_study,
     keep_numbers,
+    rate_methods,
     read_curve,
     read_study,
     score_methods,
@@ -56,6 +57,12 @@ def test_scores_by_method_and_volume():
     assert means["closeness"].to_dict() == {"a": -1.0, "b": -1.5}
     with pytest.raises(ValueError, match="'a' has 2 outputs for 1 truths"):
         score_methods(outputs, [1.0], {"closeness": closeness})
+
+
+def test_a_score_of_every_method_for_every_pair():
+    methods = {"as it is": float, "twice": lambda image: 2 * image}
+    rated = rate_methods(methods, [(1, 2), (10, 5)], closeness, threads=2)
+    assert rated == {"as it is": [-1.0, -5.0], "twice": [0.0, -15.0]}
 
 
 def test_numbers_are_kept_and_must_be_finite(tmp_path):

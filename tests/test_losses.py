@@ -64,6 +64,13 @@ def test_worked_by_hand(loss, expected):
     assert float(loss(np.array(truth), np.array(pred))) == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize("loss, overlap", [(soft_dice_loss, 1 / 4), (iou_loss, 2 / 5)])
+def test_cross_entropy_is_added_with_its_weight(loss, overlap):
+    truth, pred = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.5, 1.0, 0.5, 0.0])
+    expected = overlap + 3 * (2 * np.log(2)) / 4  # -log(1/2) in two voxels of four
+    assert float(loss(truth, pred, cross_entropy=3)) == pytest.approx(expected, abs=1e-5)
+
+
 R3_TRUTH = [[0.046, 0.041, 0.155], [0.144, 0.127, 0.198], [0.011, 0.199, 0.084]]
 R3_PRED = [[0.146, 0.276, 0.020], [0.134, 0.990, 0.132], [0.698, 0.527, 0.660]]
 

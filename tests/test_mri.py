@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from lib.metrics import best_band, dice
 from lib.mri import (
+    add_smoothed,
     bias_field,
     bounding_box,
     correct_bias_field,
@@ -134,6 +135,18 @@ def test_even_contrast_undoes_a_power(power):
     scan = np.random.default_rng(0).uniform(0.4, 1, (6, 7, 8))
     assert even_contrast(scan**power) == pytest.approx(even_contrast(scan), rel=1e-5)
     assert np.median(even_contrast(scan)) == pytest.approx(0.7, rel=1e-6)
+
+
+def test_a_smoothed_copy_is_the_second_channel():
+    point = np.zeros((9, 9, 9))
+    point[4, 4, 4] = 1
+    channels = add_smoothed(point, 1.0)
+    assert channels.shape == (9, 9, 9, 2) and channels.dtype == np.float32
+    np.testing.assert_array_equal(channels[..., 0], point)
+    across = channels[4, 4, 4:6, 1]  # a Gaussian falls by exp(-1/2) within its sigma
+    assert across[1] / across[0] == pytest.approx(np.exp(-0.5), rel=1e-5)
+    with pytest.raises(ValueError, match="scan"):
+        add_smoothed(np.full((3, 3, 3), np.nan), 1.0)
 
 
 def test_a_prepared_scan_has_its_median_and_range():
