@@ -191,7 +191,7 @@ def show_table(rows, digits: int = 3) -> pd.DataFrame:
             return value
         if value is None or np.isnan(value):
             return NONE
-        value = round(float(value), digits)
+        value = round(float(value), digits) + 0.0  # no -0
         return f"{value:,.{digits}f}" if value % 1 else f"{value:,.0f}"
 
     return pd.DataFrame(rows).map(shown)
