@@ -140,6 +140,24 @@ def read_study(path) -> pd.DataFrame:
     return pd.read_csv(path, comment="#") if path.exists() else pd.DataFrame()
 
 
+def read_trials(path, networks: Sequence[str]) -> pd.DataFrame:
+    """What a benchmark found for each learning rate and schedule of some networks.
+
+    Args:
+        path: a table with the columns network, schedule, rate and correlation.
+        networks: in the order wanted.
+
+    Returns:
+        Index (network, schedule), one column for each rate, NaN where it was not tried:
+        ``table.loc[network].stack().idxmax()`` is the best (schedule, rate).
+
+    Raises:
+        KeyError: a network that the table lacks.
+    """
+    trials = pd.read_csv(path, comment="#")
+    return trials.pivot_table("correlation", ["network", "schedule"], "rate").loc[list(networks)]
+
+
 def beside_study(numbers: Mapping[str, float], study: pd.DataFrame) -> pd.DataFrame:
     """This run's numbers beside the mean, lowest and highest of a study.
 

@@ -15,6 +15,7 @@ from lib.evaluation import (
     rate_methods,
     read_curve,
     read_study,
+    read_trials,
     score_methods,
     show_table,
     tune,
@@ -71,6 +72,19 @@ def test_numbers_are_kept_and_must_be_finite(tmp_path):
     assert json.loads(path.read_text()) == {"Dice": 0.5, "n": 3.0}
     with pytest.raises(ValueError, match="RMSE is nan: a result must be finite"):
         keep_numbers({"RMSE": np.nan}, path)
+
+
+def test_trials_by_network_schedule_and_rate(tmp_path):
+    path = tmp_path / "rates.csv"
+    rows = ["# made by hand", "network,schedule,rate,correlation", "b,falling,0.1,0.5"]
+    rows += ["a,constant,0.1,0.2", "a,constant,1,0.7", "a,falling,0.1,0.6"]
+    path.write_text("\n".join(rows), "utf-8")
+    tried = read_trials(path, ["b", "a"])
+    assert list(tried.index) == [("b", "falling"), ("a", "constant"), ("a", "falling")]
+    assert tried.loc["a"].stack().idxmax() == ("constant", 1.0)
+    assert np.isnan(tried.loc[("b", "falling"), 1.0])
+    with pytest.raises(KeyError, match="c"):
+        read_trials(path, ["c"])
 
 
 def test_a_study_beside_a_run(tmp_path):
