@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from lib.models import large_kernel_autoencoder, unet_3l, with_activation
+from lib.models import large_kernel_autoencoder, with_activation
 from lib.sampling import PatchSampler
 from lib.training import PatchDataset, train, warm_cosine
 
@@ -30,8 +30,6 @@ class Recipe:
         steps: batches in all, a multiple of 10.
         patch: extents of the random crops in voxels.
         batch: crops a batch.
-        unet: train the reference's U-Net variant, `lib.models.unet_3l`, in its place: it ends in a
-            sigmoid, so it needs another loss than the default. What shapes the other is ignored.
     """
 
     kernel_size: Sequence[int] = (16, 16, 8)
@@ -47,7 +45,6 @@ class Recipe:
     steps: int = 100
     patch: Sequence[int] | int = 32
     batch: int = 4
-    unet: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +90,14 @@ def train_autoencoder(
     return Autoencoder(positive, history)
 
 
-def _simple_cnn(recipe: Recipe, share: float) -> keras.Model:
-    return large_kernel_autoencoder(
+def build(pairs, recipe: Recipe) -> keras.Model:
+    """The network of a recipe, compiled; logits out where its loss is the cross-entropy.
+
+    Raises:
+        ValueError: what `large_kernel_autoencoder` refuses.
+    """
+    share = float(np.mean([np.mean(label) for _, label in pairs])) if recipe.log_odds else 0.5
+    network = large_kernel_autoencoder(
         kernel_size=recipe.kernel_size,
         filters=recipe.filters,
         padding=recipe.padding,
@@ -102,18 +105,6 @@ def _simple_cnn(recipe: Recipe, share: float) -> keras.Model:
         activation=None if on_logits(recipe) else "sigmoid",
         share=share,
     )
-
-
-def build(pairs, recipe: Recipe) -> keras.Model:
-    """The network of a recipe, compiled; logits out where its loss is the cross-entropy.
-
-    Raises:
-        ValueError: a U-Net on logits, or what `large_kernel_autoencoder` refuses.
-    """
-    if recipe.unet and on_logits(recipe):
-        raise ValueError('unet=True, loss="cross-entropy": it has no logits, give another loss')
-    share = float(np.mean([np.mean(label) for _, label in pairs])) if recipe.log_odds else 0.5
-    network = unet_3l() if recipe.unet else _simple_cnn(recipe, share)
     logits = keras.losses.BinaryCrossentropy(from_logits=True)
     loss = logits if on_logits(recipe) else recipe.loss
     network.compile(_optimizer(recipe), loss=loss)

@@ -62,10 +62,3 @@ def test_any_loss_of_keras_trains_on_the_sigmoid():
 def test_steps_come_in_tens(steps):
     with pytest.raises(ValueError, match=f"steps={steps}: give a multiple of 10"):
         train_autoencoder(PAIRS, replace(SMALL, steps=steps))
-
-
-def test_the_unet_variant_has_no_logits():
-    unet = replace(SMALL, unet=True, loss="binary_crossentropy")
-    assert build(PAIRS, unet).count_params() == 198_545
-    with pytest.raises(ValueError, match="unet=True"):
-        build(PAIRS, replace(SMALL, unet=True))
