@@ -103,8 +103,8 @@ def score_methods(outputs: Mapping, truths: Sequence, scores: Mapping) -> pd.Dat
 
 
 def rate_methods(
-    methods: Mapping[str, Callable], pairs: Sequence, score: Callable, threads: int = 1
-) -> dict[str, list[float]]:
+    methods: Mapping[object, Callable], pairs: Sequence, score: Callable, threads: int = 1
+) -> dict[object, list[float]]:
     """One score of every method for every pair: name -> [score], in the order of the pairs.
 
     Args:
@@ -112,7 +112,12 @@ def rate_methods(
         pairs: [(image, truth)].
         score: (truth, output) -> number.
         threads: images at a time, as in `tune`.
+
+    Raises:
+        ValueError: no method or no pair.
     """
+    if not methods or not len(pairs):
+        raise ValueError(f"{len(methods)} methods, {len(pairs)} pairs: give at least one of each")
     images, truths = zip(*pairs, strict=True)
     outputs = apply_methods(methods, images, threads)
     table = score_methods(outputs, truths, {"score": score})["score"]
@@ -149,12 +154,15 @@ def read_trials(path, networks: Sequence[str]) -> pd.DataFrame:
 
     Returns:
         Index (network, schedule), one column for each rate, NaN where it was not tried:
-        ``table.loc[network].stack().idxmax()`` is the best (schedule, rate).
+        ``table.loc[network].stack().idxmax()`` is the best (schedule, rate). What was tried
+        several times counts by its mean.
 
     Raises:
-        KeyError: a network that the table lacks.
+        ValueError: a network that the table lacks.
     """
     trials = pd.read_csv(path, comment="#")
+    if missing := set(networks) - set(trials["network"]):
+        raise ValueError(f"{path} holds {list(trials['network'].unique())}, not {sorted(missing)}")
     return trials.pivot_table("correlation", ["network", "schedule"], "rate").loc[list(networks)]
 
 

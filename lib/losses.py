@@ -70,12 +70,12 @@ def soft_dice_loss(y_true, y_pred, cross_entropy: float = 0):
 
     Args:
         y_true, y_pred: one shape, values 0..1.
-        cross_entropy: weight of the mean binary cross-entropy that is added.
+        cross_entropy: weight of the mean binary cross-entropy that is added, 0 or more.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a weight below 0.
     """
-    return dice_loss(y_true, y_pred, power=1) + cross_entropy * _cross_entropy(y_true, y_pred)
+    return _add_cross_entropy(dice_loss(y_true, y_pred, power=1), y_true, y_pred, cross_entropy)
 
 
 @_register
@@ -85,15 +85,15 @@ def iou_loss(y_true, y_pred, smooth: float = 1e-5, cross_entropy: float = 0):
     Args:
         y_true, y_pred: one shape, values 0..1.
         smooth: makes two empty masks agree (loss 0).
-        cross_entropy: weight of the mean binary cross-entropy that is added.
+        cross_entropy: weight of the mean binary cross-entropy that is added, 0 or more.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or a weight below 0.
     """
     truth, pred = _float32(y_true, y_pred)
     both = ops.sum(truth * pred)
-    overlap = (both + smooth) / (ops.sum(truth) + ops.sum(pred) - both + smooth)
-    return 1 - overlap + cross_entropy * _cross_entropy(truth, pred)
+    loss = 1 - (both + smooth) / (ops.sum(truth) + ops.sum(pred) - both + smooth)
+    return _add_cross_entropy(loss, truth, pred, cross_entropy)
 
 
 @_register
@@ -175,8 +175,12 @@ def _window_means(x):
     return x
 
 
-def _cross_entropy(y_true, y_pred):
-    return ops.mean(ops.binary_crossentropy(*_float32(y_true, y_pred)))
+def _add_cross_entropy(loss, y_true, y_pred, weight: float):
+    if not weight >= 0:
+        raise ValueError(f"cross_entropy={weight}: give 0 or more")
+    if not weight:
+        return loss
+    return loss + weight * ops.mean(ops.binary_crossentropy(*_float32(y_true, y_pred)))
 
 
 def _float32(y_true, y_pred):

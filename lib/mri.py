@@ -174,12 +174,14 @@ def add_smoothed(scan: np.ndarray, sigma: float) -> np.ndarray:
 
     Args:
         scan: (X, Y, Z).
-        sigma: of the Gaussian, in voxels.
+        sigma: of the Gaussian, in voxels, above 0.
 
     Raises:
-        ValueError: NaN or infinity in the scan.
+        ValueError: not 3D, NaN or infinity in the scan, or a sigma not above 0.
     """
     values = finite(scan, "scan").astype(np.float32)
+    if values.ndim != 3 or not 0 < sigma < np.inf:
+        raise ValueError(f"scan {values.shape}, sigma={sigma}: give (X, Y, Z) and more than 0")
     return np.stack([values, gaussian_filter(values, sigma)], axis=-1)
 
 

@@ -64,6 +64,9 @@ def test_a_score_of_every_method_for_every_pair():
     methods = {"as it is": float, "twice": lambda image: 2 * image}
     rated = rate_methods(methods, [(1, 2), (10, 5)], closeness, threads=2)
     assert rated == {"as it is": [-1.0, -5.0], "twice": [0.0, -15.0]}
+    for methods, pairs in [({}, [(1, 2)]), ({"as it is": float}, [])]:
+        with pytest.raises(ValueError, match=f"{len(methods)} methods, {len(pairs)} pairs"):
+            rate_methods(methods, pairs, closeness)
 
 
 def test_numbers_are_kept_and_must_be_finite(tmp_path):
@@ -83,7 +86,7 @@ def test_trials_by_network_schedule_and_rate(tmp_path):
     assert list(tried.index) == [("b", "falling"), ("a", "constant"), ("a", "falling")]
     assert tried.loc["a"].stack().idxmax() == ("constant", 1.0)
     assert np.isnan(tried.loc[("b", "falling"), 1.0])
-    with pytest.raises(KeyError, match="c"):
+    with pytest.raises(ValueError, match=r"rates.csv holds \['b', 'a'\], not \['c'\]"):
         read_trials(path, ["c"])
 
 

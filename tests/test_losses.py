@@ -69,6 +69,8 @@ def test_cross_entropy_is_added_with_its_weight(loss, overlap):
     truth, pred = np.array([1.0, 1.0, 0.0, 0.0]), np.array([0.5, 1.0, 0.5, 0.0])
     expected = overlap + 3 * (2 * np.log(2)) / 4  # -log(1/2) in two voxels of four
     assert float(loss(truth, pred, cross_entropy=3)) == pytest.approx(expected, abs=1e-5)
+    with pytest.raises(ValueError, match="cross_entropy=-1: give 0 or more"):
+        loss(truth, pred, cross_entropy=-1)
 
 
 R3_TRUTH = [[0.046, 0.041, 0.155], [0.144, 0.127, 0.198], [0.011, 0.199, 0.084]]

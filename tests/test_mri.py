@@ -147,6 +147,9 @@ def test_a_smoothed_copy_is_the_second_channel():
     assert across[1] / across[0] == pytest.approx(np.exp(-0.5), rel=1e-5)
     with pytest.raises(ValueError, match="scan"):
         add_smoothed(np.full((3, 3, 3), np.nan), 1.0)
+    for scan, sigma in [(point, 0), (point, -1), (point, np.nan), (point[0], 1)]:
+        with pytest.raises(ValueError, match=f"sigma={sigma}"):
+            add_smoothed(scan, sigma)
 
 
 def test_a_prepared_scan_has_its_median_and_range():

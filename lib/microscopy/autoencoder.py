@@ -1,4 +1,4 @@
-"""The bead reference's networks from pairs to a function that restores: one recipe, one call.
+"""The bead reference's simple CNN, from pairs to a function that restores: one recipe, one call.
 
 A `Recipe` names all that a training hangs on, so that two of them can differ in one thing:
 ``replace(recipe, padding="same")``.
