@@ -1,6 +1,7 @@
 """Tuning, comparing, a study's spread: by hand on numbers that a reader can check."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from lib.evaluation import (
     show_table,
     tune,
 )
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def closeness(truth, output):
@@ -88,6 +91,14 @@ def test_trials_by_network_schedule_and_rate(tmp_path):
     assert np.isnan(tried.loc[("b", "falling"), 1.0])
     with pytest.raises(ValueError, match=r"rates.csv holds \['b', 'a'\], not \['c'\]"):
         read_trials(path, ["c"])
+
+
+@pytest.mark.parametrize("number", ["06", "07"])
+def test_the_best_of_the_committed_trials_is_not_at_the_edge(number):
+    path = ROOT / "results" / f"{number}_rates.csv"
+    for network in pd.read_csv(path, comment="#")["network"].unique():
+        tried = read_trials(path, [network]).dropna(axis="columns")
+        assert tried.stack().idxmax()[2] in tried.columns[1:-1], network
 
 
 def test_a_study_beside_a_run(tmp_path):
