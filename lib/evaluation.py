@@ -178,6 +178,27 @@ def beside_study(numbers: Mapping[str, float], study: pd.DataFrame) -> pd.DataFr
     return table.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max())
 
 
+def compare_with_study(
+    numbers: Mapping[str, float], notebook: str, root=".."
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep a run's numbers, for a study to collect, and set them beside the study that is there.
+
+    Args:
+        numbers: name -> value.
+        notebook: its number, "04": written is ``build/04.json``, read ``results/04.csv``.
+        root: the repository's, as seen from the notebook.
+
+    Returns:
+        What `beside_study` and `read_study` return.
+
+    Raises:
+        ValueError: as `keep_numbers`.
+    """
+    keep_numbers(numbers, Path(root) / "build" / f"{notebook}.json")
+    study = read_study(Path(root) / "results" / f"{notebook}.csv")
+    return beside_study(numbers, study), study
+
+
 def read_curve(
     numbers: Mapping[str, float] | pd.DataFrame, name: str, places: Sequence
 ) -> tuple[Sequence, np.ndarray]:
@@ -221,3 +242,12 @@ def show_table(rows, digits: int = 3) -> pd.DataFrame:
         return f"{value:,.{digits}f}" if value % 1 else f"{value:,.0f}"
 
     return pd.DataFrame(rows).map(shown)
+
+
+def show_tuning(tuned: Mapping[str, Tuned], score: str, digits: int = 3) -> pd.DataFrame:
+    """What was tried for each name, the best value, and its mean score, as a table to be read."""
+    table = pd.DataFrame(columns=["tried", "best", score])
+    for name, own in tuned.items():
+        tried = ", ".join(f"{value:g}" for value in own.values)
+        table.loc[name] = tried, f"{own.best:g}", max(own.scores)
+    return show_table(table, digits)

@@ -13,15 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
-from lib.pages import (
-    BESIDE,
-    COLUMNS,
-    GAP,
-    WIDTH,
-    add_legend,
-    open_page,
-    panel_width,
-)
+from lib.pages import BESIDE, COLUMNS, GAP, WIDTH, add_legend, open_page, panel_width
 from lib.patches import per_axis
 from lib.volumes import Volume
 
@@ -180,18 +172,24 @@ def patch_mosaic(
     return figure
 
 
-def project(volume: Volume, axis: int) -> Volume:
-    """The maximum intensity projection of (X, Y, Z) or (X, Y, Z, C) along one axis.
+def compare_brightest(
+    arrays: Mapping[str, np.ndarray], axis: int, *, limits=(0, 1), columns: int = COLUMNS
+) -> Figure:
+    """Maximum intensity projections side by side: of each line the brightest voxel; no spacing.
 
-    Returns:
-        A volume of extent 1 along that axis, which `compare` draws at ``index=0``; same affine.
+    Args:
+        arrays: title -> (X, Y, Z), all of one shape.
+        axis: along which to look, 0, 1 or 2.
+        limits, columns: as in `compare`.
 
     Raises:
-        ValueError: there is no such axis.
+        ValueError: as in `compare`.
     """
-    if axis not in (0, 1, 2):
-        raise ValueError(f"axis={axis!r}: give 0, 1 or 2")
-    return Volume(np.max(volume.data, axis, keepdims=True), volume.affine, volume.name)
+    _check(arrays, {}, {axis: 0})
+    views = {}
+    for title, array in arrays.items():
+        views[title] = Volume.with_spacing(np.max(array, axis, keepdims=True), 1)
+    return compare(views, axis, 0, limits=limits, unit="voxels", columns=columns)
 
 
 def _open(titles: Sequence[str], ratios: Sequence[float], columns: int) -> tuple:
@@ -215,8 +213,9 @@ def _check(volumes: Mapping, masks: Mapping, at: Mapping[int, int]) -> None:
     """One shape (X, Y, Z) for all, and planes that are there."""
     shape = next(iter(volumes.values())).shape[:3]
     for name, array in [*volumes.items(), *masks.items()]:
-        if np.shape(array) != shape:
-            raise ValueError(f"{name!r} has shape {np.shape(array)}: needed is {shape}")
+        if np.shape(array) != shape or len(shape) != 3:
+            rule = shape if len(shape) == 3 else "(X, Y, Z)"
+            raise ValueError(f"{name!r} has shape {np.shape(array)}: needed is {rule}")
     for axis, index in at.items():
         if axis not in (0, 1, 2) or not 0 <= index < shape[axis]:
             raise ValueError(f"axis={axis}, index={index}: no such plane in a volume {shape}")

@@ -12,6 +12,7 @@ from lib.evaluation import (
     apply_methods,
     beside_study,
     beyond_study,
+    compare_with_study,
     keep_numbers,
     rate_methods,
     read_curve,
@@ -19,6 +20,7 @@ from lib.evaluation import (
     read_trials,
     score_methods,
     show_table,
+    show_tuning,
     tune,
 )
 
@@ -110,6 +112,19 @@ def test_a_study_beside_a_run(tmp_path):
     assert table.loc["IoU", "here"] == 0.7 and table.loc["IoU"].isna().sum() == 3
     assert beyond_study(table, 0.04) == ["Dice"] and beyond_study(table, 0.06) == []
     assert beside_study({"Dice": 1.0}, pd.DataFrame()).isna().sum().sum() == 3
+
+
+def test_a_run_is_kept_and_set_beside_its_study(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/04.csv").write_text("# make study\nseed,Dice\n0,0.25\n1,0.75\n", "utf-8")
+    table, study = compare_with_study({"Dice": 0.5}, "04", tmp_path)
+    assert json.loads((tmp_path / "build/04.json").read_text("utf-8")) == {"Dice": 0.5}
+    assert table.loc["Dice"].tolist() == [0.5, 0.5, 0.25, 0.75] and len(study) == 2
+
+
+def test_a_table_of_what_was_tried():
+    table = show_tuning({"Wiener": Tuned(0.01, [0.1, 0.01, 0.001], [0.2, 0.4, 0.3])}, "fit")
+    assert table.loc["Wiener"].tolist() == ["0.1, 0.01, 0.001", "0.01", "0.400"]
 
 
 def test_a_table_to_be_read():

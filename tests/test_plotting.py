@@ -15,7 +15,14 @@ from matplotlib.figure import Figure
 
 from lib import plotting
 from lib.pages import DPI, WIDTH
-from lib.plotting import HIT_COLOURS, compare, patch_mosaic, project, show_hits, show_slices
+from lib.plotting import (
+    HIT_COLOURS,
+    compare,
+    compare_brightest,
+    patch_mosaic,
+    show_hits,
+    show_slices,
+)
 from lib.volumes import Volume
 
 SPACING = (1, 2, 4)
@@ -287,23 +294,15 @@ def test_slices_have_outlines_too_however_thin():
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_projection_holds_the_brightest_of_each_line(axis):
     data = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
-    affine = np.array([[0, -2, 0, 7], [1, 0, 0, 8], [0, 0, 4, 9], [0, 0, 0, 1]])
-    found = project(Volume(data, affine, "beads"), axis)
-    assert found.name == "beads" and np.array_equal(found.affine, affine)
-    assert found.data.dtype == np.float32
-    assert found.data.shape == tuple(1 if a == axis else n for a, n in enumerate((3, 4, 5)))
-    for voxel in np.ndindex(found.data.shape):
-        line = [slice(None) if a == axis else i for a, i in enumerate(voxel)]
-        assert found.data[voxel] == sorted(data[tuple(line)])[-1]
-    (ax,) = pictures(compare({"beads": found}, axis=axis, index=0))
-    assert np.array_equal(drawn(ax), found.data.squeeze(axis).T)
-
-
-def test_a_projection_keeps_channels():
-    channels = np.stack([V.data, -V.data], axis=-1)
-    found = project(Volume.with_spacing(channels, 1), 2).data
-    assert found.shape == (4, 5, 1, 2)
-    assert np.array_equal(found[..., 0, :], np.stack([V.data[:, :, 5], -V.data[:, :, 0]], axis=-1))
+    figure = compare_brightest({"beads": data, "black": 0 * data}, axis, limits=None)
+    beads, black = pictures(figure)
+    first, second = (a for a in range(3) if a != axis)
+    for i, j in np.ndindex(data.shape[first], data.shape[second]):
+        line = [slice(None)] * 3
+        line[first], line[second] = i, j
+        assert drawn(beads)[j, i] == sorted(data[tuple(line)])[-1]
+    assert beads.images[0].get_clim() == black.images[0].get_clim()
+    assert beads.get_title() == "beads" and beads.get_aspect() == 1
 
 
 def test_mosaic():
@@ -365,9 +364,9 @@ MANY = {str(i): box(4, 5, 6) for i in range(9)}
         (lambda: patch_mosaic(np.zeros((0, 4, 4, 4))), "patches has shape"),
         (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), titles=["a"]), "titles holds 1 for 2"),
         (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), spacing=0), "spacing="),
-        (lambda: project(V, 3), "axis=3: give 0, 1 or 2"),
-        (lambda: project(V, -1), "axis=-1"),
-        (lambda: project(V, None), "axis=None"),
+        (lambda: compare_brightest({"a": V.data}, 3), "axis=3, index=0: no such plane"),
+        (lambda: compare_brightest({"a": V.data[0]}, 0), r"'a' has shape \(5, 6\)"),
+        (lambda: compare_brightest({"a": V.data, "b": OTHER.data}, 0), "'b' has shape"),
     ],
 )
 def test_errors_name_what_is_wrong(call, message):

@@ -4,8 +4,9 @@ A `Recipe` names all that a training hangs on, so that two of them can differ in
 ``replace(recipe, padding="same")``.
 """
 
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -64,30 +65,57 @@ class Autoencoder:
         return keras.ops.convert_to_numpy(self.network(image[None, ..., None]))[0, ..., 0]
 
 
-def train_autoencoder(
-    pairs, recipe: Recipe, *, seed: int = 0, validation=None, folder=None, callbacks=()
-) -> Autoencoder:
-    """Build and train a network on random crops, mirrored at random along x, y and z.
+def train_autoencoder(pairs, recipe: Recipe, **kept) -> Autoencoder:
+    """Build and train a network for ``recipe.steps``: the one stage of `train_stages`."""
+    return train_stages(pairs, recipe, [recipe.steps], **kept)[recipe.steps]
+
+
+def train_stages(
+    pairs, recipe: Recipe, stages, *, seed: int = 0, validation=None, folder=None, callbacks=()
+) -> dict[int, Autoencoder]:
+    """One training on random crops, mirrored at random along x, y and z, kept at several stages.
+
+    At a constant rate a stage is what a training of so many steps would have ended with.
 
     Args:
         pairs: [(image, label)], (X, Y, Z) each, 0..1.
-        recipe: how.
+        recipe: how; the last stage takes the place of its ``steps``.
+        stages: numbers of steps, multiples of 10, in any order.
         seed: decides weights and crops.
         validation, folder, callbacks: as in `lib.training.train`.
 
+    Returns:
+        Steps -> the network after them, with the history up to there.
+
     Raises:
-        ValueError: steps that 10 does not divide, or what network, sampler or `train` refuse.
+        ValueError: steps that 10 does not divide, several stages of a schedule that falls, or what
+            network, sampler or `train` refuse.
     """
-    if recipe.steps < 10 or recipe.steps % 10:
-        raise ValueError(f"steps={recipe.steps}: give a multiple of 10, 10 or more")
+    stages = sorted(set(stages))
+    wrong = [steps for steps in stages if steps < 10 or steps % 10]
+    if wrong or not stages or (recipe.schedule and len(stages) > 1):
+        rule = "give multiples of 10, 10 or more, several only without a schedule"
+        raise ValueError(f"steps={stages}, schedule={recipe.schedule}: {rule}")
     keras.utils.set_random_seed(seed)
-    network = build(pairs, recipe)
+    network = build(pairs, replace(recipe, steps=stages[-1]))
     sampler = PatchSampler(pairs, recipe.patch, flips=["x", "y", "z"])
     feed = PatchDataset(sampler, recipe.batch, 10, seed=seed)
     kept = {"validation": validation, "folder": folder, "callbacks": callbacks}
-    history = train(network, feed, recipe.steps // 10, **kept)
-    positive = with_activation(network, "sigmoid") if on_logits(recipe) else network
-    return Autoencoder(positive, history)
+    trained, history = {}, {}
+    for first, last in itertools.pairwise([0, *stages]):
+        for key, values in train(
+            network, feed, last // 10, initial_epoch=first // 10, **kept
+        ).items():
+            history[key] = [*history.get(key, []), *values]
+        trained[last] = Autoencoder(_answering(network, recipe), dict(history))
+    return trained
+
+
+def _answering(network: keras.Model, recipe: Recipe) -> keras.Model:
+    """A copy that answers in 0..1."""
+    copy = keras.models.clone_model(network)
+    copy.set_weights(network.get_weights())
+    return with_activation(copy, "sigmoid") if on_logits(recipe) else copy
 
 
 def build(pairs, recipe: Recipe) -> keras.Model:

@@ -6,7 +6,15 @@ import keras
 import numpy as np
 import pytest
 
-from lib.microscopy.autoencoder import Recipe, build, on_logits, train_autoencoder
+from lib.microscopy.autoencoder import (
+    Recipe,
+    build,
+    on_logits,
+    train_autoencoder,
+    train_stages,
+)
+from lib.sampling import PatchSampler
+from lib.training import PatchDataset
 
 SMALL = Recipe(kernel_size=(3, 3, 3), filters=(2,), patch=8, batch=2, steps=20)
 IMAGE = np.random.default_rng(0).random((12, 12, 12), np.float32)
@@ -60,5 +68,25 @@ def test_any_loss_of_keras_trains_on_the_sigmoid():
 
 @pytest.mark.parametrize("steps", [0, 5, 25])
 def test_steps_come_in_tens(steps):
-    with pytest.raises(ValueError, match=f"steps={steps}: give a multiple of 10"):
+    with pytest.raises(ValueError, match=rf"steps=\[{steps}\].* give multiples of 10"):
         train_autoencoder(PAIRS, replace(SMALL, steps=steps))
+
+
+def test_stages_are_what_shorter_trainings_end_with(tmp_path):
+    constant = replace(SMALL, schedule=False)
+    watched = PatchDataset(PatchSampler(PAIRS, 12), 1, 1)
+    stages = train_stages(
+        PAIRS, constant, [30, 10, 30], seed=1, validation=watched, folder=tmp_path
+    )
+    assert list(stages) == [10, 30]
+    for steps, stage in stages.items():
+        alone = train_autoencoder(PAIRS, replace(constant, steps=steps), seed=1)
+        np.testing.assert_allclose(stage(IMAGE), alone(IMAGE), atol=1e-6)
+        np.testing.assert_allclose(stage.history["loss"], alone.history["loss"], rtol=1e-5)
+    assert len((tmp_path / "history.csv").read_text("utf-8").splitlines()) == 1 + 3
+
+
+@pytest.mark.parametrize("stages, schedule", [([], False), ([10, 20], True), ([5], False)])
+def test_stages_that_cannot_be(stages, schedule):
+    with pytest.raises(ValueError, match="give multiples of 10, 10 or more"):
+        train_stages(PAIRS, replace(SMALL, schedule=schedule), stages)

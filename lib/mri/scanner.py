@@ -1,29 +1,21 @@
-"""Magnetic resonance imaging: what a scanner does to a brain, simulated; how to undo its bias and
-its contrast; and what finds a tissue without a network.
+"""What a scanner does to a brain, simulated; how to undo its bias and its contrast.
 
-What is simulated takes a ``seed``, an int or several; the same seed gives the same array.
+``seed``: an int or several; the same seed gives the same array.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 from scipy.interpolate import make_interp_spline
-from scipy.ndimage import gaussian_filter
-from skimage.measure import label
-from skimage.morphology import remove_small_objects
-from skimage.restoration import denoise_tv_chambolle
-from sklearn.mixture import GaussianMixture
+from scipy.ndimage import find_objects
 
 from lib.arrays import check_extents, finite
-from lib.evaluation import Tuned, tune
 from lib.intensity import intensity_cropping, rescale
-from lib.metrics import best_band, dice
+from lib.volumes import Volume, load_volume
 
 AIR = 0.15  # of a scan in 0..1: what lies above is tissue
-SOME = 40  # every so many voxels of tissue are fitted by a mixture
 
 
 def bias_field(shape, strength: float, knots: int = 4, *, seed) -> np.ndarray:
@@ -87,15 +79,27 @@ def mr_scans(t1: np.ndarray, count: int, *, seed: Sequence[int]) -> list[np.ndar
     return [mr_scan(t1, seed=(*seed, number)) for number in range(count)]
 
 
-def bounding_box(mask: np.ndarray) -> tuple[slice, ...]:
-    """The smallest box that holds all of a mask, as an index.
+def load_template(folder) -> tuple[Volume, np.ndarray]:
+    """The MNI152 brain as ``make data`` writes it, cut to the smallest box that holds it.
+
+    Args:
+        folder: holds ``mni152_t1.nii.gz`` and ``mni152_gray.nii.gz``, the skull stripped.
+
+    Returns:
+        The T1 template, (X, Y, Z) in 0..1 at its own place, and its gray matter, bool: where the
+        map of probabilities lies above 0.5.
 
     Raises:
-        ValueError: nothing in the mask.
+        VolumeError: a file is missing or damaged.
+        ValueError: the two differ in shape, or the template is 0 everywhere.
     """
-    if not np.any(mask):
-        raise ValueError(f"mask of shape {np.shape(mask)} is empty: nothing to put a box around")
-    return tuple(slice(int(i.min()), int(i.max()) + 1) for i in np.nonzero(mask))
+    head, gray = (load_volume(f"{folder}/mni152_{name}.nii.gz") for name in ("t1", "gray"))
+    if head.data.shape != gray.data.shape:
+        raise ValueError(f"{folder}: T1 is {head.data.shape}, the gray matter {gray.data.shape}")
+    boxes = find_objects((head.data > 0).astype(int))
+    if not boxes:
+        raise ValueError(f"{folder}: the T1 template is 0 everywhere")
+    return head.crop(boxes[0]), gray.data[boxes[0]] > 0.5
 
 
 def correct_bias_field(scan: np.ndarray, shrink: int = 6) -> np.ndarray:
@@ -169,115 +173,7 @@ def prepare_scan(scan: np.ndarray) -> np.ndarray:
     return even_contrast(rescale(intensity_cropping(correct_bias_field(scan))[0]))
 
 
-def add_smoothed(scan: np.ndarray, sigma: float) -> np.ndarray:
-    """A scan (X, Y, Z) and, as a second channel, itself smoothed: (X, Y, Z, 2) float32.
-
-    Args:
-        scan: (X, Y, Z).
-        sigma: of the Gaussian, in voxels, above 0.
-
-    Raises:
-        ValueError: not 3D, NaN or infinity in the scan, or a sigma not above 0.
-    """
-    values = finite(scan, "scan").astype(np.float32)
-    if values.ndim != 3 or not 0 < sigma < np.inf:
-        raise ValueError(f"scan {values.shape}, sigma={sigma}: give (X, Y, Z) and more than 0")
-    return np.stack([values, gaussian_filter(values, sigma)], axis=-1)
-
-
-@dataclass(frozen=True)
-class Chain:
-    """A tuned way to find a tissue: call it with a scan, it returns a mask.
-
-    Attributes:
-        find: function (scan, strength) -> mask.
-        tuned: the strengths that were tried, and the Dice of each on the training scans.
-    """
-
-    find: Callable
-    tuned: Tuned
-
-    def __call__(self, scan: np.ndarray) -> np.ndarray:
-        return self.find(scan, self.tuned.best)
-
-
-def tune_band(
-    denoise: Callable, strengths: Sequence, scans: Sequence, mask: np.ndarray, threads: int = 2
-) -> Chain:
-    """Denoise, then take a band of thresholds: what fits all training scans together best.
-
-    Args:
-        denoise: function (scan, strength) -> scan; what leaves 0..1 is clipped.
-        strengths: in order, so that ``tuned.inside`` has a meaning.
-        scans: (X, Y, Z) each, values 0..1, all of one brain.
-        mask: (X, Y, Z) bool, what is to be found in each.
-        threads: scans at a time.
-
-    Raises:
-        ValueError: no strength, or what `best_band` refuses.
-    """
-    if not len(strengths):
-        raise ValueError("strengths is empty: give at least one")
-    bands = []
+def prepare_scans(scans: Sequence[np.ndarray], threads: int = 2) -> list[np.ndarray]:
+    """`prepare_scan` of each, ``threads`` scans at a time."""
     with ThreadPoolExecutor(threads) as pool:
-        for strength in strengths:
-            smooth = pool.map(denoise, scans, [strength] * len(scans))
-            clipped = [np.clip(scan, 0, 1) for scan in smooth]
-            bands.append(best_band(clipped, [mask] * len(scans)))
-    scores = [score for _, _, score in bands]
-    best = int(np.argmax(scores))
-    low, high, _ = bands[best]
-
-    def find(scan, strength):
-        smooth = np.clip(denoise(scan, strength), 0, 1)
-        return (smooth > low) & (smooth <= high)
-
-    return Chain(find, Tuned(strengths[best], list(strengths), scores))
-
-
-def tune_mixture(strengths: Sequence, scans: Sequence, mask: np.ndarray, threads: int = 2) -> Chain:
-    """`gray_by_mixture` with the smoothing that fits the training scans best, as in `tune_band`."""
-    pairs = [(scan, mask) for scan in scans]
-    return Chain(gray_by_mixture, tune(gray_by_mixture, strengths, pairs, dice, threads))
-
-
-def total_variation(scan: np.ndarray, weight: float) -> np.ndarray:
-    """Chambolle's total variation denoising, at most 20 iterations, by scikit-image."""
-    return denoise_tv_chambolle(scan, weight=weight, max_num_iter=20)
-
-
-def gray_by_mixture(scan: np.ndarray, sigma: float) -> np.ndarray:
-    """Gray matter as the middle one of three Gaussians, fitted to this scan's own intensities.
-
-    Args:
-        scan: (X, Y, Z), values 0..1; what lies above `AIR` is tissue.
-        sigma: of the Gaussian that smooths the scan first, in voxels.
-
-    Returns:
-        (X, Y, Z) bool.
-
-    Raises:
-        ValueError: fewer than 3 voxels of tissue among every 40th, which are fitted.
-    """
-    smooth = gaussian_filter(finite(scan, "scan").astype(np.float32), sigma)
-    tissue = smooth[smooth > AIR][::SOME, None]
-    if len(tissue) < 3:
-        raise ValueError(f"scan has {len(tissue)} voxels above {AIR} to fit: a mixture needs 3")
-    start = np.quantile(tissue, [0.05, 0.5, 0.9])[:, None]
-    mixture = GaussianMixture(3, means_init=start, max_iter=300, random_state=0).fit(tissue)
-    middle = np.argsort(mixture.means_[:, 0])[1]
-    levels = np.linspace(0, 1, 201)[:, None]
-    gray = (mixture.predict(levels) == middle) & (levels[:, 0] > AIR)
-    return gray[np.clip(smooth * 200, 0, 200).round().astype(int)]
-
-
-def drop_islands(mask: np.ndarray, voxels: int) -> np.ndarray:
-    """A mask without its connected components of up to ``voxels`` voxels (corners connect)."""
-    return remove_small_objects(np.asarray(mask, bool), max_size=voxels, connectivity=3)
-
-
-def false_islands(truth: np.ndarray, mask: np.ndarray) -> int:
-    """How many connected components of a mask hold no voxel of the truth (corners connect)."""
-    islands, count = label(np.asarray(mask, bool), connectivity=3, return_num=True)
-    touched = np.unique(islands[np.asarray(truth, bool)])
-    return int(count - np.count_nonzero(touched))
+        return list(pool.map(prepare_scan, scans))

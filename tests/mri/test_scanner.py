@@ -1,26 +1,19 @@
-"""Simulated scans, seeded and with the statistics they promise; N4; gray by intensity."""
+"""Simulated scans, seeded and with the statistics they promise; N4; the way to a prepared scan."""
 
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
-from lib.metrics import best_band, dice
-from lib.mri import (
-    add_smoothed,
+from lib.mri.scanner import (
     bias_field,
-    bounding_box,
     correct_bias_field,
-    drop_islands,
     even_contrast,
-    false_islands,
-    gray_by_mixture,
+    load_template,
     mr_scan,
     mr_scans,
     prepare_scan,
-    total_variation,
-    tune_band,
-    tune_mixture,
+    prepare_scans,
 )
+from lib.volumes import Volume, save_volume
 
 SHAPE = (20, 24, 16)
 
@@ -37,10 +30,28 @@ def test_scans_are_those_of_their_seeds():
     assert len(scans) == 2 and np.array_equal(scans[1], mr_scan(t1, seed=(3, 1, 1)))
 
 
-def test_a_box_holds_the_mask_and_no_more():
-    mask = np.zeros((5, 6, 7), bool)
-    mask[1, 2, 3] = mask[3, 2, 6] = True
-    assert bounding_box(mask) == np.s_[1:4, 2:3, 3:7]
+def write_template(folder, t1, gray):
+    for name, data in (("t1", t1), ("gray", gray)):
+        save_volume(Volume(data, np.diag([2, 2, 2, 1.0])), folder / f"mni152_{name}.nii.gz")
+
+
+def test_the_template_is_cut_to_its_brain(tmp_path):
+    t1, gray = np.zeros((2, 5, 6, 7), np.float32)
+    t1[1, 2, 3], t1[3, 2, 6], gray[1, 2, 3], gray[3, 2, 6] = 0.5, 1, 0.6, 0.5
+    write_template(tmp_path, t1, gray)
+    brain, mask = load_template(tmp_path)
+    assert np.array_equal(brain.data, t1[1:4, 2:3, 3:7])
+    assert np.array_equal(mask, gray[1:4, 2:3, 3:7] > 0.5) and mask.sum() == 1
+    assert np.array_equal(brain.affine[:3, 3], (2, 4, 6))  # mm, of the first voxel kept
+
+
+@pytest.mark.parametrize(
+    "t1, message", [(np.zeros((2, 2, 2)), "0 everywhere"), (np.ones((2, 2, 3)), r"T1 is \(2, 2, 3")]
+)
+def test_a_template_that_does_not_fit_is_refused(tmp_path, t1, message):
+    write_template(tmp_path, t1.astype(np.float32), np.ones((2, 2, 2), np.float32))
+    with pytest.raises(ValueError, match=message):
+        load_template(tmp_path)
 
 
 @pytest.mark.parametrize("strength", [0.1, 0.5, 3])
@@ -137,21 +148,6 @@ def test_even_contrast_undoes_a_power(power):
     assert np.median(even_contrast(scan)) == pytest.approx(0.7, rel=1e-6)
 
 
-def test_a_smoothed_copy_is_the_second_channel():
-    point = np.zeros((9, 9, 9))
-    point[4, 4, 4] = 1
-    channels = add_smoothed(point, 1.0)
-    assert channels.shape == (9, 9, 9, 2) and channels.dtype == np.float32
-    np.testing.assert_array_equal(channels[..., 0], point)
-    across = channels[4, 4, 4:6, 1]  # a Gaussian falls by exp(-1/2) within its sigma
-    assert across[1] / across[0] == pytest.approx(np.exp(-0.5), rel=1e-5)
-    with pytest.raises(ValueError, match="scan"):
-        add_smoothed(np.full((3, 3, 3), np.nan), 1.0)
-    for scan, sigma in [(point, 0), (point, -1), (point, np.nan), (point[0], 1)]:
-        with pytest.raises(ValueError, match=f"sigma={sigma}"):
-            add_smoothed(scan, sigma)
-
-
 def test_a_prepared_scan_has_its_median_and_range():
     _, scan = ball()
     ready = prepare_scan(30 * scan)
@@ -159,52 +155,11 @@ def test_a_prepared_scan_has_its_median_and_range():
     assert np.median(ready[ready > 0.15]) == pytest.approx(0.7, abs=0.02)
 
 
-def test_a_band_is_tuned_on_all_scans_together():
-    mask = ball()[0] == 0.6
-    scans = [np.clip(ball()[0] + 0.2 * field, 0, 1) for field in noise_fields(3)]
-    chain = tune_band(gaussian_filter, (0, 1, 8), scans, mask)
-    assert chain.tuned.best == 1 and chain.tuned.inside and chain.tuned.values == [0, 1, 8]
-    low, high, score = best_band([gaussian_filter(scan, 1) for scan in scans], [mask] * 3)
-    smooth = gaussian_filter(scans[0], 1)
-    assert np.array_equal(chain(scans[0]), (smooth > low) & (smooth <= high))
-    assert chain.tuned.scores[1] == score
-
-
-def test_total_variation_keeps_an_edge_and_takes_noise():
-    step = np.repeat([0.2, 0.8], 12)[:, None, None] * np.ones((1, 20, 20))
-    noisy = step + 0.05 * noise_fields(1, step.shape)[0]
-    smooth = total_variation(noisy, 0.1)
-    assert np.abs(smooth - step).mean() < 0.3 * np.abs(noisy - step).mean()
-    assert np.abs(gaussian_filter(noisy, 1.5) - step)[11:13].mean() > np.abs(smooth - step).max()
-
-
-def test_a_mixture_finds_the_middle_of_three_tissues():
-    body = np.repeat([0.0, 0.3, 0.6, 0.9], 16)[:, None, None] * np.ones((1, 30, 30))
-    scan = np.clip(body + 0.03 * noise_fields(1, body.shape)[0], 0, 1)
-    assert dice(body == 0.6, gray_by_mixture(scan, sigma=0)) > 0.99
-    chain = tune_mixture((0, 6), [scan], body == 0.6)
-    assert chain.tuned.best == 0 and np.array_equal(chain(scan), gray_by_mixture(scan, 0))
-
-
-def test_islands_up_to_a_size_are_dropped():
-    mask = np.zeros((6, 6, 6), bool)
-    mask[0, 0, 0] = mask[1, 1, 1] = True  # two voxels that meet at a corner
-    mask[4, 4, :5] = True
-    assert np.count_nonzero(drop_islands(mask, 1)) == 7
-    assert np.array_equal(np.argwhere(drop_islands(mask, 2))[:, :2], [[4, 4]] * 5)
-    assert not drop_islands(mask, 5).any()
-
-
-def test_a_false_island_holds_no_truth():
-    truth, mask = np.zeros((2, 5, 5, 5), bool)
-    truth[0, 0, :3] = True
-    mask[0, 0, 2:] = mask[2, 2, 2] = mask[4, 4, 4] = mask[4, 4, 3] = True
-    assert false_islands(truth, mask) == 2
-    assert false_islands(truth, truth) == 0 and false_islands(mask, truth & ~mask) == 1
-
-
-def noise_fields(count, shape=(36, 32, 28)):
-    return np.random.default_rng(1).standard_normal((count, *shape))
+def test_scans_prepared_together_are_those_prepared_alone():
+    t1 = np.random.default_rng(1).random(SHAPE).astype(np.float32)
+    scans = mr_scans(t1, 3, seed=(1,))
+    for ready, scan in zip(prepare_scans(scans), scans, strict=True):
+        assert np.array_equal(ready, prepare_scan(scan))
 
 
 CLEAN = np.full((4, 4, 4), 0.5)
@@ -230,13 +185,10 @@ CLEAN = np.full((4, 4, 4), 0.5)
         (lambda: correct_bias_field(np.full((8, 8, 8), np.nan)), "scan of shape"),
         (lambda: correct_bias_field(np.ones((8, 9, 6)), 4), "shrink=4: give 1 up to half"),
         (lambda: correct_bias_field(np.ones((8, 8, 8)), 0), "shrink=0"),
-        (lambda: bounding_box(0 * CLEAN), r"mask of shape \(4, 4, 4\) is empty"),
         (lambda: even_contrast(2 * CLEAN + 1), "scan spans 2 to 2: needed is 0..1"),
         (lambda: even_contrast(0 * CLEAN), "with tissue above 0.15"),
         (lambda: even_contrast(CLEAN, 1), "median=1, that of the scan is 0.5"),
         (lambda: even_contrast(2 * CLEAN), "that of the scan is 1"),
-        (lambda: gray_by_mixture(CLEAN, 0), "scan has 2 voxels above 0.15 to fit"),
-        (lambda: tune_band(gaussian_filter, (), [CLEAN], CLEAN > 0), "strengths is empty"),
         (lambda: correct_bias_field(np.ones((8, 8, 8)), 1.5), "shrink=1.5"),
     ],
 )

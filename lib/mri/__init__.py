@@ -1,0 +1,1 @@
+"""What magnetic resonance imaging alone needs."""
