@@ -1,15 +1,12 @@
-"""What notebooks do alike: tune one parameter, apply methods to volumes, score them, show a study.
+"""What notebooks do alike: tune one parameter, apply methods to volumes, score them, show a table.
 
 A method is any function from an image to an output; a pair is (image, truth); a score takes
-(truth, output), and more is better where something is chosen by it. A study is the table that
-``make study`` writes, one row for each seed.
+(truth, output), and more is better where something is chosen by it.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -124,27 +121,6 @@ def rate_methods(
     return {name: table[name].tolist() for name in methods}
 
 
-def keep_numbers(numbers: Mapping[str, float], path) -> None:
-    """Write a run's numbers as JSON: the row that a study collects.
-
-    Raises:
-        ValueError: a number that is not finite; it is named.
-    """
-    for name, value in numbers.items():
-        if not np.isfinite(value):
-            raise ValueError(f"{name} is {value}: a result must be finite")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    floats = {name: float(value) for name, value in numbers.items()}
-    path.write_text(json.dumps(floats, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def read_study(path) -> pd.DataFrame:
-    """A study's table, one row for each seed; empty where no study was made yet."""
-    path = Path(path)
-    return pd.read_csv(path, comment="#") if path.exists() else pd.DataFrame()
-
-
 def read_trials(path, networks: Sequence[str]) -> pd.DataFrame:
     """What a benchmark found for each learning rate and schedule of some networks.
 
@@ -164,65 +140,6 @@ def read_trials(path, networks: Sequence[str]) -> pd.DataFrame:
     if missing := set(networks) - set(trials["network"]):
         raise ValueError(f"{path} holds {list(trials['network'].unique())}, not {sorted(missing)}")
     return trials.pivot_table("correlation", ["network", "schedule"], "rate").loc[list(networks)]
-
-
-def beside_study(numbers: Mapping[str, float], study: pd.DataFrame) -> pd.DataFrame:
-    """This run's numbers beside the mean, lowest and highest of a study.
-
-    Returns:
-        Index: the names of ``numbers``; columns here, mean, lowest, highest, NaN where the study
-        holds no such number.
-    """
-    table = pd.DataFrame({"here": dict(numbers)})
-    columns = study.reindex(columns=list(numbers))
-    return table.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max())
-
-
-def compare_with_study(
-    numbers: Mapping[str, float], notebook: str, root=".."
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep a run's numbers, for a study to collect, and set them beside the study that is there.
-
-    Args:
-        numbers: name -> value.
-        notebook: its number, "04": written is ``build/04.json``, read ``results/04.csv``.
-        root: the repository's, as seen from the notebook.
-
-    Returns:
-        What `beside_study` and `read_study` return.
-
-    Raises:
-        ValueError: as `keep_numbers`.
-    """
-    keep_numbers(numbers, Path(root) / "build" / f"{notebook}.json")
-    study = read_study(Path(root) / "results" / f"{notebook}.csv")
-    return beside_study(numbers, study), study
-
-
-def read_curve(
-    numbers: Mapping[str, float] | pd.DataFrame, name: str, places: Sequence
-) -> tuple[Sequence, np.ndarray]:
-    """A curve out of numbers that are named after their places: "dice, 2 s", "dice, 4 s".
-
-    Args:
-        numbers: of one run, or a study.
-        name: with {} for the place, as in "dice, {} s".
-        places: (2, 4), say.
-
-    Returns:
-        (places, ys), as `lib.charts.show_curves` takes them: (n,) of a run, (runs, n) of a study,
-        NaN where it holds no such number.
-    """
-    names = [name.format(place) for place in places]
-    if isinstance(numbers, pd.DataFrame):
-        return places, numbers.reindex(columns=names).to_numpy()
-    return places, np.array([numbers[name] for name in names])
-
-
-def beyond_study(table: pd.DataFrame, slack: float) -> list[str]:
-    """The numbers of `beside_study` that lie further than ``slack`` outside the study's range."""
-    low, high = table["lowest"] - slack, table["highest"] + slack
-    return list(table.index[(table["here"] < low) | (table["here"] > high)])
 
 
 def show_table(rows, digits: int = 3) -> pd.DataFrame:

@@ -39,7 +39,7 @@ class Watch(keras.callbacks.Callback):
         self.logits: list[float] = []
 
     def on_train_begin(self, logs=None):
-        rectified = [layer for layer in self.model.layers if _is_relu(layer)]
+        rectified = [layer for layer in self.model.layers if is_relu(layer)]
         if not rectified:
             raise ValueError(f"network {self.model.name!r} has no ReLU: there is nothing to watch")
         outputs = [layer.output for layer in rectified] + [self.model.layers[-1].input]
@@ -67,6 +67,7 @@ def live_share(output: np.ndarray) -> float:
     return float(np.mean(np.max(output, axis=tuple(range(np.ndim(output) - 1))) > 0))
 
 
-def _is_relu(layer: keras.layers.Layer) -> bool:
+def is_relu(layer: keras.layers.Layer) -> bool:
+    """Whether a layer is a ReLU, or ends with one."""
     own = getattr(layer, "activation", None)
     return isinstance(layer, keras.layers.ReLU) or own is keras.activations.relu

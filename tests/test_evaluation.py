@@ -1,6 +1,5 @@
-"""Tuning, comparing, a study's spread: by hand on numbers that a reader can check."""
+"""Tuning, comparing: by hand on numbers that a reader can check."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,7 @@ import pytest
 from lib.evaluation import (
     Tuned,
     apply_methods,
-    beside_study,
-    beyond_study,
-    compare_with_study,
-    keep_numbers,
     rate_methods,
-    read_curve,
-    read_study,
     read_trials,
     score_methods,
     show_table,
@@ -74,14 +67,6 @@ def test_a_score_of_every_method_for_every_pair():
             rate_methods(methods, pairs, closeness)
 
 
-def test_numbers_are_kept_and_must_be_finite(tmp_path):
-    path = tmp_path / "new" / "04.json"
-    keep_numbers({"Dice": np.float32(0.5), "n": 3}, path)
-    assert json.loads(path.read_text()) == {"Dice": 0.5, "n": 3.0}
-    with pytest.raises(ValueError, match="RMSE is nan: a result must be finite"):
-        keep_numbers({"RMSE": np.nan}, path)
-
-
 def test_trials_by_network_schedule_and_rate(tmp_path):
     path = tmp_path / "rates.csv"
     rows = ["# made by hand", "network,schedule,rate,correlation", "b,falling,0.1,0.5"]
@@ -103,25 +88,6 @@ def test_the_best_of_the_committed_trials_is_not_at_the_edge(number):
         assert tried.stack().idxmax()[2] in tried.columns[1:-1], network
 
 
-def test_a_study_beside_a_run(tmp_path):
-    path = tmp_path / "04.csv"
-    assert read_study(path).empty
-    path.write_text("# make study NB=04 SEEDS=2\nseed,Dice\n0,0.8\n1,0.9\n")
-    table = beside_study({"Dice": 0.95, "IoU": 0.7}, read_study(path))
-    assert table.loc["Dice"].round(6).tolist() == [0.95, 0.85, 0.8, 0.9]
-    assert table.loc["IoU", "here"] == 0.7 and table.loc["IoU"].isna().sum() == 3
-    assert beyond_study(table, 0.04) == ["Dice"] and beyond_study(table, 0.06) == []
-    assert beside_study({"Dice": 1.0}, pd.DataFrame()).isna().sum().sum() == 3
-
-
-def test_a_run_is_kept_and_set_beside_its_study(tmp_path):
-    (tmp_path / "results").mkdir()
-    (tmp_path / "results/04.csv").write_text("# make study\nseed,Dice\n0,0.25\n1,0.75\n", "utf-8")
-    table, study = compare_with_study({"Dice": 0.5}, "04", tmp_path)
-    assert json.loads((tmp_path / "build/04.json").read_text("utf-8")) == {"Dice": 0.5}
-    assert table.loc["Dice"].tolist() == [0.5, 0.5, 0.25, 0.75] and len(study) == 2
-
-
 def test_a_table_of_what_was_tried():
     table = show_tuning({"Wiener": Tuned(0.01, [0.1, 0.01, 0.001], [0.2, 0.4, 0.3])}, "fit")
     assert table.loc["Wiener"].tolist() == ["0.1, 0.01, 0.001", "0.01", "0.400"]
@@ -132,12 +98,3 @@ def test_a_table_to_be_read():
     shown = show_table(rows, 2)
     assert shown["a"].tolist() == ["0.12", "2", "–"]
     assert shown["b"].tolist() == ["0.5 mm", "1,234,567", "–"]
-
-
-def test_a_curve_of_a_run_and_of_a_study():
-    run = {"dice, 2 s": 0.5, "dice, 4 s": 0.7, "other": 1}
-    places, ys = read_curve(run, "dice, {} s", (2, 4))
-    assert places == (2, 4) and list(ys) == [0.5, 0.7]
-    study = pd.DataFrame([run, {"dice, 2 s": 0.6, "dice, 4 s": 0.8}])
-    ys = read_curve(study, "dice, {} s", (4, 2, 9))[1]
-    np.testing.assert_array_equal(ys, [[0.7, 0.5, np.nan], [0.8, 0.6, np.nan]])

@@ -5,6 +5,7 @@ A `Recipe` names all that a training hangs on, so that two of them can differ in
 """
 
 import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ import numpy as np
 from lib.models import large_kernel_autoencoder, with_activation
 from lib.sampling import PatchSampler
 from lib.training import PatchDataset, train, warm_cosine
+from lib.watching import is_relu
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,12 @@ class Autoencoder:
     Attributes:
         network: (N, X, Y, Z, 1) -> (N, X, Y, Z, 1) in 0..1.
         history: as from `lib.training.train`, an epoch is 10 steps.
+        seconds: that its training took.
     """
 
     network: keras.Model
     history: dict[str, list[float]]
+    seconds: float
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The restored volume (X, Y, Z), 0..1, of an observed one (X, Y, Z), 0..1."""
@@ -101,14 +105,28 @@ def train_stages(
     sampler = PatchSampler(pairs, recipe.patch, flips=["x", "y", "z"])
     feed = PatchDataset(sampler, recipe.batch, 10, seed=seed)
     kept = {"validation": validation, "folder": folder, "callbacks": callbacks}
-    trained, history = {}, {}
+    trained, history, began = {}, {}, time.perf_counter()
     for first, last in itertools.pairwise([0, *stages]):
         for key, values in train(
             network, feed, last // 10, initial_epoch=first // 10, **kept
         ).items():
             history[key] = [*history.get(key, []), *values]
-        trained[last] = Autoencoder(_answering(network, recipe), dict(history))
+        trained[last] = Autoencoder(
+            _answering(network, recipe), dict(history), time.perf_counter() - began
+        )
     return trained
+
+
+def hidden_maps(network: keras.Model, image: np.ndarray) -> dict[str, np.ndarray]:
+    """What a network's ReLUs make of a volume (X, Y, Z): "layer 1, map 1" -> (X, Y, Z)."""
+    hidden = [layer.output for layer in network.layers if is_relu(layer)]
+    outputs = keras.Model(network.input, hidden)(image[None, ..., None])
+    found = {}
+    for depth, output in enumerate(outputs, start=1):
+        maps = keras.ops.convert_to_numpy(output)[0]  # (X, Y, Z, maps)
+        for number in range(maps.shape[-1]):
+            found[f"layer {depth}, map {number + 1}"] = maps[..., number]
+    return found
 
 
 def _answering(network: keras.Model, recipe: Recipe) -> keras.Model:

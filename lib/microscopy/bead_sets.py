@@ -4,6 +4,7 @@ A set is ``folder/{train,validation}/{image,label}/*.mat``, each with the variab
 a microscope showed, and how it should look, beads in black.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,11 @@ def bead_window(
 def without_margin(volume: np.ndarray, margin) -> np.ndarray:
     """What lies further than ``margin`` voxels, one number for each axis, from its ends; a copy."""
     return volume[tuple(slice(m, n - m) for m, n in zip(margin, volume.shape, strict=True))].copy()
+
+
+def without_margins(outputs: Mapping[str, Sequence], margin) -> dict[str, list]:
+    """`without_margin` of each method's volumes: method -> [volume]."""
+    return {name: [without_margin(v, margin) for v in own] for name, own in outputs.items()}
 
 
 def write_bead_set(

@@ -14,10 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from skimage.segmentation import watershed
 
-from lib.metrics import best_gain, border_over_black, correlation, rmse, ssim
 from lib.patches import per_axis
-
-CLOSE = (3, 3, 6)  # voxels around a bead of 3 that hold its restored image, and seldom another
 
 
 @dataclass(frozen=True)
@@ -142,55 +139,6 @@ def best_threshold(
     return float(thresholds[middle]), float(scores[middle])
 
 
-def bead_scores(
-    truth: np.ndarray, output: np.ndarray, centres: np.ndarray, threshold: float
-) -> dict[str, float]:
-    """All that bead notebooks ask of a restored volume.
-
-    Args:
-        truth, output: (X, Y, Z); the output in any unit.
-        centres: of the true beads, (n, 3), voxels.
-        threshold: of `detect_beads`, as `best_threshold` chose it.
-
-    Returns:
-        "correlation"; "RMSE" and "SSIM" after the gain that suits the output best; "precision",
-        "recall" and "F1" of the beads found; "error x", "error y" and "error z" of their places in
-        voxels; "elongation" of the true beads in the output (`bead_elongation`).
-
-    Raises:
-        ValueError: as the functions beneath.
-    """
-    match = match_beads(centres, detect_beads(output, threshold))
-    fitted = best_gain(truth, output)
-    scores = {"correlation": correlation(truth, output)}
-    scores |= {"RMSE": rmse(truth, fitted), "SSIM": ssim(truth, fitted)}
-    scores |= {"precision": match.precision, "recall": match.recall, "F1": match.f1}
-    scores |= {f"error {axis}": error for axis, error in zip("xyz", match.errors, strict=True)}
-    return scores | {"elongation": bead_elongation(output, centres, CLOSE)}
-
-
-def border_scores(truths: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> dict[str, float]:
-    """How good restored volumes are, and how much worse at their border.
-
-    Args:
-        truths, outputs: (X, Y, Z) each, all of one shape; each output after its best gain.
-
-    Returns:
-        "correlation": the mean; "border RMSE": of the outermost 8 voxels of all volumes; "border
-        over black": `lib.metrics.border_over_black`.
-
-    Raises:
-        ValueError: shapes differ, or a truth is constant.
-    """
-    pairs = list(zip(truths, outputs, strict=True))
-    fitted = [best_gain(truth, output) for truth, output in pairs]
-    mean = float(np.mean([correlation(truth, output) for truth, output in pairs]))
-    squares = np.square(np.subtract(truths, fitted))
-    squares[:, 8:-8, 8:-8, 8:-8] = np.nan
-    outer, ratio = float(np.sqrt(np.nanmean(squares))), border_over_black(truths, fitted)
-    return {"correlation": mean, "border RMSE": outer, "border over black": ratio}
-
-
 def bead_elongation(volume: np.ndarray, centres: np.ndarray, window=(4, 4, 8)) -> float:
     """How long beads look along depth: width along z over the mean width along x and y.
 
@@ -223,26 +171,6 @@ def bead_elongation(volume: np.ndarray, centres: np.ndarray, window=(4, 4, 8)) -
     across = widths[:, :2].mean(axis=1)
     ratios = widths[across > 0, 2] / across[across > 0]
     return float(np.median(ratios)) if len(ratios) else float("nan")
-
-
-def brightness(truth: np.ndarray, volume: np.ndarray, level: float = 0.5) -> float:
-    """How bright a volume is where the truth is: 1 as bright as the truth, 0 black.
-
-    Args:
-        truth, volume: (X, Y, Z), one unit.
-        level: what counts is where the truth is above it.
-
-    Returns:
-        The mean of the volume there over that of the truth; NaN where nothing is above.
-
-    Raises:
-        ValueError: the shapes differ, not three dimensions, values that are not finite.
-    """
-    truth, volume = _finite_volume(truth), _finite_volume(volume)
-    if truth.shape != volume.shape:
-        raise ValueError(f"truth has shape {truth.shape}, volume {volume.shape}: they must agree")
-    bright = truth > level
-    return float(volume[bright].mean() / truth[bright].mean()) if bright.any() else float("nan")
 
 
 def _maxima(volume, level, min_distance) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import pytest
 from lib.microscopy.autoencoder import (
     Recipe,
     build,
+    hidden_maps,
     on_logits,
     train_autoencoder,
     train_stages,
@@ -90,3 +91,15 @@ def test_stages_are_what_shorter_trainings_end_with(tmp_path):
 def test_stages_that_cannot_be(stages, schedule):
     with pytest.raises(ValueError, match="give multiples of 10, 10 or more"):
         train_stages(PAIRS, replace(SMALL, schedule=schedule), stages)
+
+
+def test_hidden_maps_are_what_lies_behind_each_relu():
+    network = build(PAIRS, replace(SMALL, filters=(2, 3), normalise=False, padding="same"))
+    maps = hidden_maps(network, IMAGE)
+    assert [name for name in maps if "layer 1" in name] == ["layer 1, map 1", "layer 1, map 2"]
+    assert len(maps) == 5 and all(seen.shape == IMAGE.shape for seen in maps.values())
+    convolution = next(layer for layer in network.layers if "Conv" in type(layer).__name__)
+    kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in convolution.weights)
+    patch = IMAGE[4:7, 5:8, 6:9]  # around (5, 6, 7)
+    by_hand = max(0, np.sum(patch * kernel[..., 0, 1]) + bias[1])
+    assert maps["layer 1, map 2"][5, 6, 7] == pytest.approx(by_hand, abs=1e-5)

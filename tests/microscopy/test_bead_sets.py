@@ -10,6 +10,7 @@ from lib.microscopy.bead_sets import (
     bead_window,
     read_bead_set,
     without_margin,
+    without_margins,
     write_bead_set,
 )
 from lib.microscopy.phantoms import bead_volume, observe_beads
@@ -197,3 +198,9 @@ def test_a_set_never_mixes_with_another(tmp_path):
         with pytest.raises(ValueError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
             write_bead_set(tmp_path / "new", (8, 8, 8), 1, **wrong)
     assert not (tmp_path / "new").exists()
+
+
+def test_margins_are_cut_of_every_method_s_volumes():
+    volume = np.arange(5 * 6 * 7).reshape(5, 6, 7)
+    cut = without_margins({"a": [volume, 2 * volume], "b": []}, (1, 2, 3))
+    assert cut["b"] == [] and np.array_equal(cut["a"][1], 2 * volume[1:4, 2:4, 3:4])

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from blobs import CENTRES, blob, blobs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -11,28 +12,12 @@ from hypothesis.extra.numpy import arrays
 from lib.microscopy.beads import (
     BeadMatch,
     bead_elongation,
-    bead_scores,
     best_threshold,
-    border_scores,
-    brightness,
     detect_beads,
     match_beads,
 )
 
-SHAPE = (24, 22, 26)
-CENTRES = np.array([(6.3, 5.8, 7.0), (15.5, 14.2, 18.4), (6.0, 15.75, 12.5)])
 NONE = np.zeros((0, 3))
-
-
-def blob(centre, sigma=1.5, height=1.0, shape=SHAPE):
-    """A Gaussian of the given standard deviations around a point."""
-    offsets = np.indices(shape) - np.reshape(centre, (3, 1, 1, 1))
-    scaled = offsets / np.reshape(np.broadcast_to(sigma, 3), (3, 1, 1, 1))
-    return height * np.exp(-0.5 * (scaled**2).sum(axis=0))
-
-
-def blobs(centres=CENTRES, heights=(1.0, 0.9, 0.8), **how):
-    return sum(blob(c, height=h, **how) for c, h in zip(centres, heights, strict=False))
 
 
 @pytest.mark.parametrize("scale, offset", [(1, 0), (40_000, 500), (1e-3, -7)])
@@ -156,38 +141,6 @@ def test_best_threshold_pools_the_volumes():
     assert threshold == 0.5 and f1 == pytest.approx(6 / 9)
 
 
-def test_scores_of_the_truth_in_another_unit():
-    truth = blobs(sigma=1)
-    scores = bead_scores(truth, 50 * truth, CENTRES, 0.3)
-    names = ["correlation", "RMSE", "SSIM", "precision", "recall", "F1"]
-    assert [scores[name] for name in names] == pytest.approx([1, 0, 1, 1, 1, 1])
-    assert scores["error x"] < 0.1 and scores["elongation"] == pytest.approx(1, abs=0.02)
-
-
-def test_scores_of_a_bead_missed_and_one_moved():
-    truth = blobs()
-    moved = blobs(CENTRES[:2] + (0, 1, 0))
-    scores = bead_scores(truth, moved, CENTRES, 0.3)
-    assert (scores["precision"], scores["recall"]) == (1, pytest.approx(2 / 3))
-    assert scores["error y"] == pytest.approx(1, abs=0.1) and scores["error x"] < 0.1
-    gain = np.vdot(truth, moved) / np.vdot(moved, moved)
-    assert scores["RMSE"] == pytest.approx(np.sqrt(np.mean((truth - gain * moved) ** 2)))
-
-
-def test_border_scores_know_no_unit_and_see_the_border():
-    truths = [blobs(), blobs(CENTRES[:2])]
-    same = border_scores(truths, [7 * truth for truth in truths])
-    assert same["correlation"] == pytest.approx(1)
-    noise = [truth + 0.01 * np.sign(truth - 0.1) for truth in truths]
-    worse = [output.copy() for output in noise]
-    for output in worse:
-        output[:3] += 0.2
-    scores, spoiled = border_scores(truths, noise), border_scores(truths, worse)
-    assert spoiled["correlation"] < scores["correlation"]
-    assert spoiled["border over black"] > 2 * scores["border over black"]
-    assert scores["border RMSE"] == pytest.approx(0.01, rel=0.05) and same["border RMSE"] < 1e-9
-
-
 @pytest.mark.parametrize("sigma", [(1.5, 1.5, 3), (1, 2, 3), (2, 2, 2), (1.2, 1.8, 0.9)])
 @pytest.mark.parametrize("scale, offset", [(1, 0), (3000, 900)])
 def test_elongation_of_gaussian_blobs_is_the_ratio_of_their_widths(sigma, scale, offset):
@@ -228,14 +181,6 @@ def test_a_single_slice_has_no_depth():
     assert bead_elongation(blob((12, 11, 0), shape=(24, 22, 1)), [(12, 11, 0)]) == 0
 
 
-def test_brightness_by_hand():
-    truth = np.array([[[0.2, 0.6, 1.0]]])
-    assert brightness(truth, np.array([[[9.0, 0.3, 0.1]]])) == pytest.approx(0.4 / 1.6)
-    assert brightness(truth, truth) == 1 and brightness(truth, 0 * truth) == 0
-    assert brightness(truth, truth / 2, level=0.1) == pytest.approx(0.5)
-    assert np.isnan(brightness(truth, truth, level=1))
-
-
 CUBE = np.ones((4, 4, 4))
 
 
@@ -259,8 +204,6 @@ CUBE = np.ones((4, 4, 4))
         (lambda: bead_elongation(CUBE, NONE, 0), r"window=\(0, 0, 0\)"),
         (lambda: bead_elongation(CUBE, NONE, (1, 2)), r"window=\(1, 2\)"),
         (lambda: bead_elongation(np.eye(3), NONE), "volume has shape"),
-        (lambda: brightness(CUBE, CUBE[:2]), r"volume \(2, 4, 4\): they must agree"),
-        (lambda: brightness(CUBE * np.inf, CUBE), "finite values"),
     ],
 )
 def test_errors_name_argument_and_value(call, message):

@@ -1,0 +1,152 @@
+"""Restored bead volumes judged: light, beads found, border; a table for all methods at once."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from lib.metrics import best_gain, border_over_black, correlation, rmse, ssim
+from lib.microscopy.beads import bead_elongation, best_threshold, detect_beads, match_beads
+
+CLOSE = (3, 3, 6)  # voxels around a bead of 3 that hold its restored image, and seldom another
+TRUE = 0.3  # of the brightest; a true bead is 0.6 or brighter, see `lib.microscopy.phantoms`
+
+
+def score_beads(
+    outputs: Mapping[str, Sequence],
+    truths: Sequence,
+    tuning: Mapping[str, Sequence],
+    known: Sequence,
+) -> pd.DataFrame:
+    """`bead_scores` of every method, each with the threshold that finds most on training volumes.
+
+    Args:
+        outputs: method -> restored volumes (X, Y, Z).
+        truths: of these volumes.
+        tuning: method -> restored training volumes, as many as in ``known``.
+        known: the truths of those.
+
+    Returns:
+        One row for each method, means over the volumes, the lowest correlation first; the column
+        "training" is the correlation on the training volumes.
+
+    Raises:
+        ValueError: as `bead_scores` and `best_threshold`, or a number of volumes that differs.
+    """
+    centres = [detect_beads(truth, TRUE) for truth in truths]
+    known_centres = [detect_beads(truth, TRUE) for truth in known]
+    rows = {}
+    for method, restored in outputs.items():
+        threshold, _ = best_threshold(tuning[method], known_centres)
+        triples = zip(truths, restored, centres, strict=True)
+        scores = pd.DataFrame([bead_scores(*triple, threshold) for triple in triples])
+        fits = [correlation(*pair) for pair in zip(known, tuning[method], strict=True)]
+        rows[method] = {**scores.mean(), "training": np.mean(fits)}
+    return pd.DataFrame(rows).T.sort_values("correlation")
+
+
+def bead_scores(
+    truth: np.ndarray, output: np.ndarray, centres: np.ndarray, threshold: float
+) -> dict[str, float]:
+    """All that bead notebooks ask of a restored volume.
+
+    Args:
+        truth, output: (X, Y, Z); the output in any unit.
+        centres: of the true beads, (n, 3), voxels.
+        threshold: of `detect_beads`, as `best_threshold` chose it.
+
+    Returns:
+        "correlation"; "RMSE" and "SSIM" after the gain that suits the output best; "precision",
+        "recall" and "F1" of the beads found; "error x", "error y" and "error z" of their places in
+        voxels; "elongation" of the true beads in the output (`bead_elongation`).
+
+    Raises:
+        ValueError: as the functions beneath.
+    """
+    match = match_beads(centres, detect_beads(output, threshold))
+    fitted = best_gain(truth, output)
+    scores = {"correlation": correlation(truth, output)}
+    scores |= {"RMSE": rmse(truth, fitted), "SSIM": ssim(truth, fitted)}
+    scores |= {"precision": match.precision, "recall": match.recall, "F1": match.f1}
+    scores |= {f"error {axis}": error for axis, error in zip("xyz", match.errors, strict=True)}
+    return scores | {"elongation": bead_elongation(output, centres, CLOSE)}
+
+
+def score_borders(looks: Mapping[str, Mapping[str, Sequence]], truths: Sequence) -> pd.DataFrame:
+    """`border_scores` of every method, seen in several ways.
+
+    Args:
+        looks: look -> {method: restored volumes}, such as "window alone" and "with a margin".
+        truths: of these volumes.
+
+    Returns:
+        Index (method, look), methods in the order of the first look.
+    """
+    rows = {}
+    for method in next(iter(looks.values())):
+        for look, outputs in looks.items():
+            rows[method, look] = border_scores(truths, outputs[method])
+    return pd.DataFrame(rows).T
+
+
+def border_scores(truths: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> dict[str, float]:
+    """How good restored volumes are, and how much worse at their border.
+
+    Args:
+        truths, outputs: (X, Y, Z) each, all of one shape; each output after its best gain.
+
+    Returns:
+        "correlation": the mean; "border RMSE": of the outermost 8 voxels of all volumes; "border
+        over black": `lib.metrics.border_over_black`.
+
+    Raises:
+        ValueError: shapes differ, or a truth is constant.
+    """
+    pairs = list(zip(truths, outputs, strict=True))
+    fitted = [best_gain(truth, output) for truth, output in pairs]
+    mean = float(np.mean([correlation(truth, output) for truth, output in pairs]))
+    squares = np.square(np.subtract(truths, fitted))
+    squares[:, 8:-8, 8:-8, 8:-8] = np.nan
+    outer, ratio = float(np.sqrt(np.nanmean(squares))), border_over_black(truths, fitted)
+    return {"correlation": mean, "border RMSE": outer, "border over black": ratio}
+
+
+def brightness(truth: np.ndarray, volume: np.ndarray, level: float = 0.5) -> float:
+    """How bright a volume is where the truth is: 1 as bright as the truth, 0 black.
+
+    Args:
+        truth, volume: (X, Y, Z), one unit.
+        level: what counts is where the truth is above it.
+
+    Returns:
+        The mean of the volume there over that of the truth; NaN where nothing is above.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if np.shape(truth) != np.shape(volume):
+        raise ValueError(f"truth {np.shape(truth)}, volume {np.shape(volume)}: they must agree")
+    bright = truth > level
+    return float(volume[bright].mean() / truth[bright].mean()) if bright.any() else float("nan")
+
+
+def depth_profiles(volumes: Mapping[str, np.ndarray], truth: np.ndarray, reach: int = 8) -> dict:
+    """Lines along z through the brightest voxel of the truth that lies ``reach`` inside or more.
+
+    Args:
+        volumes: name -> (X, Y, Z).
+        truth: (X, Y, Z).
+        reach: voxels to both sides.
+
+    Returns:
+        name -> (z, values), as `lib.charts.show_curves` takes them.
+
+    Raises:
+        ValueError: a truth of 2 ``reach`` voxels or fewer along an axis.
+    """
+    if min(truth.shape) <= 2 * reach:
+        raise ValueError(f"truth has shape {truth.shape}: needed is more than {2 * reach} each")
+    inside = truth[(slice(reach, -reach),) * 3]
+    x, y, z = np.add(np.unravel_index(inside.argmax(), inside.shape), reach)
+    near = np.arange(z - reach, z + reach + 1)
+    return {name: (near, volume[x, y, near]) for name, volume in volumes.items()}

@@ -1,0 +1,158 @@
+"""What several seeds found, beside what one run finds.
+
+A study is the table that ``make study`` writes: one row for each seed, one column for each number
+that the notebook keeps.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+
+def name_numbers(table: pd.DataFrame) -> dict[str, float]:
+    """A table's numbers by name, "column, row": {"F1, Wiener": 0.8}; no number, no name."""
+    found = {}
+    for row, values in table.iterrows():
+        words = row if isinstance(row, tuple) else (row,)
+        for column, value in values.dropna().items():
+            found[", ".join(map(str, (column, *words)))] = value
+    return found
+
+
+def table_of(numbers, columns: Sequence[str]) -> pd.DataFrame:
+    """The inverse of `name_numbers`: one row for each name behind "column, "; NaN where none is.
+
+    Args:
+        numbers: "column, row" -> number, a dict or a Series.
+        columns: those wanted; numbers of others are left out.
+    """
+    found = {column: {} for column in columns}
+    for name, value in numbers.items():
+        column, _, row = name.partition(", ")
+        if row and column in found:
+            found[column][row] = value
+    return pd.DataFrame(found)
+
+
+def keep_numbers(numbers: Mapping[str, float], path) -> None:
+    """Write a run's numbers as JSON: the row that a study collects.
+
+    Raises:
+        ValueError: a number that is not finite; it is named.
+    """
+    for name, value in numbers.items():
+        if not np.isfinite(value):
+            raise ValueError(f"{name} is {value}: a result must be finite")
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    floats = {name: float(value) for name, value in numbers.items()}
+    path.write_text(json.dumps(floats, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read_study(path) -> pd.DataFrame:
+    """A study's table, one row for each seed; empty where no study was made yet."""
+    path = Path(path)
+    return pd.read_csv(path, comment="#") if path.exists() else pd.DataFrame()
+
+
+def beside_study(numbers: Mapping[str, float], study: pd.DataFrame) -> pd.DataFrame:
+    """This run's numbers beside the mean, lowest and highest of a study.
+
+    Returns:
+        Index: the names of ``numbers``; columns here, mean, lowest, highest, NaN where the study
+        holds no such number.
+    """
+    table = pd.DataFrame({"here": dict(numbers)})
+    columns = study.reindex(columns=list(numbers))
+    return table.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max())
+
+
+def compare_with_study(
+    numbers: Mapping[str, float], notebook: str, root=".."
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keep a run's numbers, for a study to collect, and set them beside the study that is there.
+
+    Args:
+        numbers: name -> value.
+        notebook: its number, "04": written is ``build/04.json``, read ``results/04.csv``.
+        root: the repository's, as seen from the notebook.
+
+    Returns:
+        What `beside_study` and `read_study` return.
+
+    Raises:
+        ValueError: as `keep_numbers`.
+    """
+    keep_numbers(numbers, Path(root) / "build" / f"{notebook}.json")
+    study = read_study(Path(root) / "results" / f"{notebook}.csv")
+    return beside_study(numbers, study), study
+
+
+def beyond_study(table: pd.DataFrame, slack: float) -> list[str]:
+    """The numbers of `beside_study` that lie further than ``slack`` outside the study's range."""
+    low, high = table["lowest"] - slack, table["highest"] + slack
+    return list(table.index[(table["here"] < low) | (table["here"] > high)])
+
+
+def curves_beside_study(
+    numbers: Mapping[str, float], study: pd.DataFrame, curves: Mapping[str, str]
+) -> dict[str, dict]:
+    """Curves out of numbers that are named after their places: "dice, 2 s", "dice, 4 s".
+
+    Args:
+        numbers: of this run.
+        study: as from `read_study`.
+        curves: name -> how its numbers are called, {} for the place: "dice, {} s".
+
+    Returns:
+        Panels for `lib.charts.show_curves`: "this run" and, where there is one, the study, each
+        with the places for which it holds numbers; ys are (runs, n).
+
+    Raises:
+        ValueError: a curve of which this run has no number.
+    """
+    panels = {"this run": pd.DataFrame([dict(numbers)])}
+    if len(study):
+        panels[f"{len(study)} seeds"] = study
+    found = {title: {} for title in panels}
+    for title, table in panels.items():
+        for name, called in curves.items():
+            places = _places(table, called)
+            if title == "this run" and not places:
+                raise ValueError(f"numbers holds {list(numbers)}: none is called {called!r}")
+            if places:
+                found[title][name] = list(places.values()), table[list(places)].to_numpy()
+    return found
+
+
+def groups_beside_study(
+    live: Mapping[object, Sequence], study: pd.DataFrame, called: str, groups: Sequence
+) -> dict[object, dict]:
+    """Groups for `lib.charts.show_bars`: this run's values beside a study's.
+
+    Args:
+        live: group -> values of this run.
+        study: as from `read_study`.
+        called: how the study calls a group's number, {} for the group: "dice, trained on {}".
+        groups: those wanted, in order; left out is one of which neither holds anything.
+    """
+    found = {}
+    for group in groups:
+        own = {"volumes of this run": live[group]} if group in live else {}
+        if called.format(group) in study:
+            own[f"{len(study)} seeds"] = study[called.format(group)]
+        if own:
+            found[group] = own
+    return found
+
+
+def _places(table: pd.DataFrame, called: str) -> dict[str, float]:
+    """Column -> its place, rising: those called as said, with a number in place of {}."""
+    before, after = (re.escape(part) for part in called.split("{}"))
+    matches = {name: re.fullmatch(before + r"([\d.]+)" + after, name) for name in table}
+    places = {name: float(match[1]) for name, match in matches.items() if match}
+    return dict(sorted(places.items(), key=lambda item: item[1]))

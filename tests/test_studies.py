@@ -1,0 +1,78 @@
+"""A study beside a run: by hand on numbers that a reader can check."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lib.studies import (
+    beside_study,
+    beyond_study,
+    compare_with_study,
+    curves_beside_study,
+    groups_beside_study,
+    keep_numbers,
+    name_numbers,
+    read_study,
+    table_of,
+)
+
+
+def test_numbers_are_kept_and_must_be_finite(tmp_path):
+    path = tmp_path / "new" / "04.json"
+    keep_numbers({"Dice": np.float32(0.5), "n": 3}, path)
+    assert json.loads(path.read_text()) == {"Dice": 0.5, "n": 3.0}
+    with pytest.raises(ValueError, match="RMSE is nan: a result must be finite"):
+        keep_numbers({"RMSE": np.nan}, path)
+
+
+def test_a_study_beside_a_run(tmp_path):
+    path = tmp_path / "04.csv"
+    assert read_study(path).empty
+    path.write_text("# make study NB=04 SEEDS=2\nseed,Dice\n0,0.8\n1,0.9\n")
+    table = beside_study({"Dice": 0.95, "IoU": 0.7}, read_study(path))
+    assert table.loc["Dice"].round(6).tolist() == [0.95, 0.85, 0.8, 0.9]
+    assert table.loc["IoU", "here"] == 0.7 and table.loc["IoU"].isna().sum() == 3
+    assert beyond_study(table, 0.04) == ["Dice"] and beyond_study(table, 0.06) == []
+    assert beside_study({"Dice": 1.0}, pd.DataFrame()).isna().sum().sum() == 3
+
+
+def test_a_run_is_kept_and_set_beside_its_study(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/04.csv").write_text("# make study\nseed,Dice\n0,0.25\n1,0.75\n", "utf-8")
+    table, study = compare_with_study({"Dice": 0.5}, "04", tmp_path)
+    assert json.loads((tmp_path / "build/04.json").read_text("utf-8")) == {"Dice": 0.5}
+    assert table.loc["Dice"].tolist() == [0.5, 0.5, 0.25, 0.75] and len(study) == 2
+
+
+def test_a_table_s_numbers_by_name():
+    table = pd.DataFrame({"F1": [0.5, np.nan], "RMSE": [1, 2]}, index=["a", "b"])
+    assert name_numbers(table) == {"F1, a": 0.5, "RMSE, a": 1, "RMSE, b": 2}
+    pd.testing.assert_frame_equal(table_of(name_numbers(table), ["F1", "RMSE"]), table)
+    assert table_of({"seed": 1, "F1, a, b": 2}, ["F1"]).to_dict() == {"F1": {"a, b": 2}}
+    rows = pd.DataFrame({("a", "alone"): {"F1": 0.5}}).T
+    assert name_numbers(rows) == {"F1, a, alone": 0.5}
+
+
+def test_curves_of_a_run_and_of_a_study():
+    run = {"dice, 4 s": 0.7, "dice, 2 s": 0.5, "dice": 1, "other, 2 s": 1}
+    study = pd.DataFrame([run, {"dice, 2 s": 0.6, "dice, 4 s": 0.8}]).assign(**{"dice, 16 s": 0.9})
+    panels = curves_beside_study(run, study, {"network": "dice, {} s"})
+    assert list(panels) == ["this run", "2 seeds"]
+    assert panels["this run"]["network"][0] == [2, 4]
+    np.testing.assert_array_equal(panels["this run"]["network"][1], [[0.5, 0.7]])
+    assert panels["2 seeds"]["network"][0] == [2, 4, 16]
+    np.testing.assert_array_equal(
+        panels["2 seeds"]["network"][1], [[0.5, 0.7, 0.9], [0.6, 0.8, 0.9]]
+    )
+    assert list(curves_beside_study(run, pd.DataFrame(), {"a": "dice, {} s"})) == ["this run"]
+    with pytest.raises(ValueError, match="none is called"):
+        curves_beside_study(run, study, {"a": "iou, {} s"})
+
+
+def test_groups_of_a_run_and_of_a_study():
+    study = pd.DataFrame({"dice, 1": [0.5, 0.6], "dice, 2": [0.7, 0.8]})
+    groups = groups_beside_study({1: [0.4]}, study, "dice, {}", [1, 2, 3])
+    assert list(groups) == [1, 2] and groups[1]["volumes of this run"] == [0.4]
+    assert groups[1]["2 seeds"].tolist() == [0.5, 0.6] and list(groups[2]) == ["2 seeds"]
