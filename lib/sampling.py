@@ -29,12 +29,13 @@ class PatchSampler:
         flips: axes ("x", "y", "z") along which a patch is mirrored every other time. Leave out
             left/right where labels know sides.
         turns: axes around which a patch is turned by 0, 90, 180 or 270 degrees.
+        contrast: each image, 0 or more, is raised to a power from exp(-contrast)..exp(contrast).
         window: (under, upper): only patches whose label has its mean within are taken.
         keep: the chance with which a patch outside the window is kept all the same.
 
     Raises:
         ValueError: pairs that do not fit together, a patch larger than a volume, turns of unequal
-            extents, shares outside 0..1, a window whose ends are swapped.
+            extents, shares outside 0..1, a contrast below 0, a window whose ends are swapped.
 
     Warns:
         UserWarning: a volume without a labelled voxel, by name; it gives background patches.
@@ -48,11 +49,13 @@ class PatchSampler:
         foreground: float = 0.0,
         flips: Sequence[str] = (),
         turns: Sequence[str] = (),
+        contrast: float = 0.0,
         window: tuple[float, float] | None = None,
         keep: float = 0.0,
     ):
         self.pairs, self.size = list(pairs), per_axis(size, "size")
         self.foreground, self.window, self.keep = foreground, window, keep
+        self.contrast = contrast
         self.flips, self.turns = _named_axes(flips, "flips"), _named_axes(turns, "turns")
         self._check()
         self._labelled = [None] * len(self.pairs)
@@ -75,7 +78,7 @@ class PatchSampler:
             target = _patch(label, where)
             means.append(target.mean())
             if self._accepted(rng, means[-1]):
-                return self._moved(rng, _patch(image, where), target)
+                return self._moved(rng, self._toned(rng, _patch(image, where)), target)
         raise ValueError(
             f"window={self.window}: of {TRIES} patches none had its mean within; "
             f"they went from {min(means):.4g} to {max(means):.4g}"
@@ -93,6 +96,14 @@ class PatchSampler:
     def _accepted(self, rng, mean: float) -> bool:
         inside = self.window is None or self.window[0] <= mean <= self.window[1]
         return inside or rng.random() < self.keep
+
+    def _toned(self, rng, image: np.ndarray) -> np.ndarray:
+        """The image with another contrast."""
+        if not self.contrast:
+            return image
+        if image.min() < 0:
+            raise ValueError(f"contrast={self.contrast}: an image holds {image.min():g}, below 0")
+        return image ** np.float32(np.exp(rng.uniform(-self.contrast, self.contrast)))
 
     def _moved(self, rng, *patches) -> list[np.ndarray]:
         """The patches, mirrored and turned alike."""
@@ -112,6 +123,8 @@ class PatchSampler:
         for share in ("foreground", "keep"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ValueError(f"{share}={getattr(self, share)}: give a share, 0 to 1")
+        if not 0 <= self.contrast < np.inf:
+            raise ValueError(f"contrast={self.contrast}: give 0 or more")
         window = (0, 0) if self.window is None else self.window
         if np.shape(window) != (2,) or not window[0] <= window[1]:
             raise ValueError(f"window={window}: give (under, upper), under <= upper")

@@ -131,7 +131,7 @@ def curves_beside_study(
 
 def groups_beside_study(
     live: Mapping[object, Sequence], study: pd.DataFrame, called: str, groups: Sequence
-) -> dict[object, dict]:
+) -> dict[str, dict]:
     """Groups for `lib.charts.show_bars`: this run's values beside a study's.
 
     Args:
@@ -146,7 +146,7 @@ def groups_beside_study(
         if called.format(group) in study:
             own[f"{len(study)} seeds"] = study[called.format(group)]
         if own:
-            found[group] = own
+            found[str(group)] = own
     return found
 
 

@@ -153,6 +153,24 @@ def test_a_turn_that_keeps_the_extents_is_allowed():
     assert images.shape == (5, 2, 4, 4, 1)
 
 
+def test_contrast_is_a_power_of_the_image_alone():
+    image = np.random.default_rng(0).random((6, 6, 6)).astype(np.float32)
+    sampler = PatchSampler([(image, image)], 6, contrast=0.5)
+    powers = []
+    for seed in range(200):
+        images, labels = sampler.draw(np.random.default_rng(seed), 1)
+        np.testing.assert_array_equal(labels[0, ..., 0], image)
+        powers.append(np.log(images[0, 1, 2, 3, 0]) / np.log(image[1, 2, 3]))
+        np.testing.assert_allclose(images[0, ..., 0], image ** powers[-1], rtol=1e-4)
+    exponents = np.log(powers)  # evenly in -0.5..0.5
+    assert -0.5 <= exponents.min() < -0.45 and 0.45 < exponents.max() <= 0.5
+    assert abs(exponents.mean()) < 0.08
+    with pytest.raises(ValueError, match=r"contrast=0.5: an image holds -1, below 0"):
+        PatchSampler([(image - 1 - image.min(), image)], 6, contrast=0.5).draw(
+            np.random.default_rng(0), 1
+        )
+
+
 def test_the_window_on_the_mean_label():
     label = np.zeros((16, 4, 4), np.uint8)
     label[8:] = 1
@@ -257,6 +275,7 @@ A, B = np.zeros((8, 8, 8)), np.zeros((8, 8, 6))
         ([(A, A)], 2, {"foreground": -0.1}, "foreground=-0.1"),
         ([(A, A)], 2, {"foreground": np.nan}, "foreground=nan"),
         ([(A, A)], 2, {"keep": 2}, "keep=2"),
+        ([(A, A)], 2, {"contrast": -1}, "contrast=-1: give 0 or more"),
         ([(A, A)], 2, {"window": (1, 0)}, r"window=\(1, 0\): give \(under, upper\)"),
         ([(A, A)], 2, {"window": 0.5}, "window=0.5"),
         ([(A, A)], 2, {"window": (0, np.nan)}, "window=.*nan"),

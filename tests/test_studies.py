@@ -47,7 +47,7 @@ def test_a_run_is_kept_and_set_beside_its_study(tmp_path):
 
 
 def test_a_table_s_numbers_by_name():
-    table = pd.DataFrame({"F1": [0.5, np.nan], "RMSE": [1, 2]}, index=["a", "b"])
+    table = pd.DataFrame({"F1": [0.5, np.nan], "RMSE": [1.0, 2.0]}, index=["a", "b"])
     assert name_numbers(table) == {"F1, a": 0.5, "RMSE, a": 1, "RMSE, b": 2}
     pd.testing.assert_frame_equal(table_of(name_numbers(table), ["F1", "RMSE"]), table)
     assert table_of({"seed": 1, "F1, a, b": 2}, ["F1"]).to_dict() == {"F1": {"a, b": 2}}
@@ -74,5 +74,5 @@ def test_curves_of_a_run_and_of_a_study():
 def test_groups_of_a_run_and_of_a_study():
     study = pd.DataFrame({"dice, 1": [0.5, 0.6], "dice, 2": [0.7, 0.8]})
     groups = groups_beside_study({1: [0.4]}, study, "dice, {}", [1, 2, 3])
-    assert list(groups) == [1, 2] and groups[1]["volumes of this run"] == [0.4]
-    assert groups[1]["2 seeds"].tolist() == [0.5, 0.6] and list(groups[2]) == ["2 seeds"]
+    assert list(groups) == ["1", "2"] and groups["1"]["volumes of this run"] == [0.4]
+    assert groups["1"]["2 seeds"].tolist() == [0.5, 0.6] and list(groups["2"]) == ["2 seeds"]
