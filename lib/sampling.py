@@ -30,12 +30,13 @@ class PatchSampler:
             left/right where labels know sides.
         turns: axes around which a patch is turned by 0, 90, 180 or 270 degrees.
         contrast: each image, 0 or more, is raised to a power from exp(-contrast)..exp(contrast).
+        gain: then it is multiplied by a number from exp(-gain)..exp(gain).
         window: (under, upper): only patches whose label has its mean within are taken.
         keep: the chance with which a patch outside the window is kept all the same.
 
     Raises:
         ValueError: pairs that do not fit together, a patch larger than a volume, turns of unequal
-            extents, shares outside 0..1, a contrast below 0, a window whose ends are swapped.
+            extents, shares outside 0..1, contrast or gain below 0, a window with swapped ends.
 
     Warns:
         UserWarning: a volume without a labelled voxel, by name; it gives background patches.
@@ -50,12 +51,13 @@ class PatchSampler:
         flips: Sequence[str] = (),
         turns: Sequence[str] = (),
         contrast: float = 0.0,
+        gain: float = 0.0,
         window: tuple[float, float] | None = None,
         keep: float = 0.0,
     ):
         self.pairs, self.size = list(pairs), per_axis(size, "size")
         self.foreground, self.window, self.keep = foreground, window, keep
-        self.contrast = contrast
+        self.contrast, self.gain = contrast, gain
         self.flips, self.turns = _named_axes(flips, "flips"), _named_axes(turns, "turns")
         self._check()
         self._labelled = [None] * len(self.pairs)
@@ -98,12 +100,15 @@ class PatchSampler:
         return inside or rng.random() < self.keep
 
     def _toned(self, rng, image: np.ndarray) -> np.ndarray:
-        """The image with another contrast."""
-        if not self.contrast:
-            return image
-        if image.min() < 0:
-            raise ValueError(f"contrast={self.contrast}: an image holds {image.min():g}, below 0")
-        return image ** np.float32(np.exp(rng.uniform(-self.contrast, self.contrast)))
+        """The image with another contrast and gain."""
+        if self.contrast:
+            if image.min() < 0:
+                rule = f"contrast={self.contrast}: an image holds {image.min():g}, below 0"
+                raise ValueError(rule)
+            image = image ** np.float32(np.exp(rng.uniform(-self.contrast, self.contrast)))
+        if self.gain:
+            image = image * np.float32(np.exp(rng.uniform(-self.gain, self.gain)))
+        return image
 
     def _moved(self, rng, *patches) -> list[np.ndarray]:
         """The patches, mirrored and turned alike."""
@@ -123,8 +128,9 @@ class PatchSampler:
         for share in ("foreground", "keep"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ValueError(f"{share}={getattr(self, share)}: give a share, 0 to 1")
-        if not 0 <= self.contrast < np.inf:
-            raise ValueError(f"contrast={self.contrast}: give 0 or more")
+        for span in ("contrast", "gain"):
+            if not 0 <= getattr(self, span) < np.inf:
+                raise ValueError(f"{span}={getattr(self, span)}: give 0 or more")
         window = (0, 0) if self.window is None else self.window
         if np.shape(window) != (2,) or not window[0] <= window[1]:
             raise ValueError(f"window={window}: give (under, upper), under <= upper")

@@ -171,6 +171,17 @@ def test_contrast_is_a_power_of_the_image_alone():
         )
 
 
+def test_gain_is_one_factor_of_the_image_alone():
+    image = 1 + np.random.default_rng(0).random((6, 6, 6)).astype(np.float32)
+    sampler, factors = PatchSampler([(image, image)], 6, gain=0.5), []
+    for seed in range(200):
+        images, labels = sampler.draw(np.random.default_rng(seed), 1)
+        np.testing.assert_array_equal(labels[0, ..., 0], image)
+        factors.append(np.log(images[0, 0, 0, 0, 0] / image[0, 0, 0]))
+        np.testing.assert_allclose(images[0, ..., 0], image * np.exp(factors[-1]), rtol=1e-5)
+    assert -0.501 < min(factors) < -0.45 and 0.45 < max(factors) < 0.501
+
+
 def test_the_window_on_the_mean_label():
     label = np.zeros((16, 4, 4), np.uint8)
     label[8:] = 1
@@ -276,6 +287,7 @@ A, B = np.zeros((8, 8, 8)), np.zeros((8, 8, 6))
         ([(A, A)], 2, {"foreground": np.nan}, "foreground=nan"),
         ([(A, A)], 2, {"keep": 2}, "keep=2"),
         ([(A, A)], 2, {"contrast": -1}, "contrast=-1: give 0 or more"),
+        ([(A, A)], 2, {"gain": np.nan}, "gain=nan: give 0 or more"),
         ([(A, A)], 2, {"window": (1, 0)}, r"window=\(1, 0\): give \(under, upper\)"),
         ([(A, A)], 2, {"window": 0.5}, "window=0.5"),
         ([(A, A)], 2, {"window": (0, np.nan)}, "window=.*nan"),
