@@ -42,7 +42,7 @@ notebooks: $(VENV)/test.stamp data  ## execute and refresh the committed noteboo
 paper: data  ## make paper NB=04 [PARAMS="EPOCHS=3"]: the paper's settings, notebooks/paper/04.yaml
 	$(PY) tools/run.py paper $(NB) $(LIMITED) $(PARAMS)
 
-study: data  ## make study NB=04 SEEDS=5 [PARAMS="LOSS=IoU" AS=04_iou]: results/04.csv
+study: data  ## make study NB=04 SEEDS=5 [PARAMS="LOSS=iou_loss" AS=04_iou]: results/04.csv
 	$(PY) tools/run.py study $(NB) --seeds $(or $(SEEDS),5) $(if $(AS),--as $(AS)) $(LIMITED) $(PARAMS)
 
 bench: $(VENV)/test.stamp data  ## every benchmark

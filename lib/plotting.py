@@ -211,7 +211,9 @@ def _explain(figure: Figure, axes, arrays: Sequence[np.ndarray], colours: Mappin
 
 def _check(volumes: Mapping, masks: Mapping, at: Mapping[int, int]) -> None:
     """One shape (X, Y, Z) for all, and planes that are there."""
-    shape = next(iter(volumes.values())).shape[:3]
+    if not volumes:
+        raise ValueError("volumes is empty: give at least one")
+    shape = np.shape(next(iter(volumes.values())))[:3]
     for name, array in [*volumes.items(), *masks.items()]:
         if np.shape(array) != shape or len(shape) != 3:
             rule = shape if len(shape) == 3 else "(X, Y, Z)"

@@ -29,8 +29,9 @@ class PatchSampler:
         flips: axes ("x", "y", "z") along which a patch is mirrored every other time. Leave out
             left/right where labels know sides.
         turns: axes around which a patch is turned by 0, 90, 180 or 270 degrees.
-        contrast: each image, 0 or more, is raised to a power from exp(-contrast)..exp(contrast).
-        gain: then it is multiplied by a number from exp(-gain)..exp(gain).
+        contrast: each image patch, 0 or more, is raised to a power from exp(-contrast) to
+            exp(contrast), all channels to the same.
+        gain: then it is multiplied by a number from exp(-gain) to exp(gain).
         window: (under, upper): only patches whose label has its mean within are taken.
         keep: the chance with which a patch outside the window is kept all the same.
 
@@ -80,7 +81,8 @@ class PatchSampler:
             target = _patch(label, where)
             means.append(target.mean())
             if self._accepted(rng, means[-1]):
-                return self._moved(rng, self._toned(rng, _patch(image, where)), target)
+                patch = self._toned(rng, _patch(image, where), _name(self.pairs[number], number))
+                return self._moved(rng, patch, target)
         raise ValueError(
             f"window={self.window}: of {TRIES} patches none had its mean within; "
             f"they went from {min(means):.4g} to {max(means):.4g}"
@@ -99,12 +101,12 @@ class PatchSampler:
         inside = self.window is None or self.window[0] <= mean <= self.window[1]
         return inside or rng.random() < self.keep
 
-    def _toned(self, rng, image: np.ndarray) -> np.ndarray:
+    def _toned(self, rng, image: np.ndarray, name: str) -> np.ndarray:
         """The image with another contrast and gain."""
         if self.contrast:
             if image.min() < 0:
-                rule = f"contrast={self.contrast}: an image holds {image.min():g}, below 0"
-                raise ValueError(rule)
+                holds = f"{name} holds {image.min():g}"
+                raise ValueError(f"contrast={self.contrast}: {holds}; give images of 0 or more")
             image = image ** np.float32(np.exp(rng.uniform(-self.contrast, self.contrast)))
         if self.gain:
             image = image * np.float32(np.exp(rng.uniform(-self.gain, self.gain)))

@@ -24,7 +24,7 @@ def name_numbers(table: pd.DataFrame) -> dict[str, float]:
 
 
 def table_of(numbers, columns: Sequence[str]) -> pd.DataFrame:
-    """The inverse of `name_numbers`: one row for each name behind "column, "; NaN where none is.
+    """The way back from `name_numbers`: a row for each name behind "column, "; NaN for none.
 
     Args:
         numbers: "column, row" -> number, a dict or a Series.
@@ -113,7 +113,7 @@ def curves_beside_study(
         with the places for which it holds numbers; ys are (runs, n).
 
     Raises:
-        ValueError: a curve of which this run has no number.
+        ValueError: a curve of which this run has no number, or without its {}.
     """
     panels = {"this run": pd.DataFrame([dict(numbers)])}
     if len(study):
@@ -126,7 +126,7 @@ def curves_beside_study(
                 raise ValueError(f"numbers holds {list(numbers)}: none is called {called!r}")
             if places:
                 found[title][name] = list(places.values()), table[list(places)].to_numpy()
-    return found
+    return {title: own for title, own in found.items() if own}
 
 
 def groups_beside_study(
@@ -152,6 +152,8 @@ def groups_beside_study(
 
 def _places(table: pd.DataFrame, called: str) -> dict[str, float]:
     """Column -> its place, rising: those called as said, with a number in place of {}."""
+    if called.count("{}") != 1:
+        raise ValueError(f"curves: {called!r} needs one {{}}, for the place")
     before, after = (re.escape(part) for part in called.split("{}"))
     matches = {name: re.fullmatch(before + r"([\d.]+)" + after, name) for name in table}
     places = {name: float(match[1]) for name, match in matches.items() if match}

@@ -365,6 +365,7 @@ MANY = {str(i): box(4, 5, 6) for i in range(9)}
         (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), titles=["a"]), "titles holds 1 for 2"),
         (lambda: patch_mosaic(np.zeros((2, 4, 4, 4)), spacing=0), "spacing="),
         (lambda: compare_brightest({"a": V.data}, 3), "axis=3, index=0: no such plane"),
+        (lambda: compare_brightest({}, 0), "volumes is empty"),
         (lambda: compare_brightest({"a": V.data[0]}, 0), r"'a' has shape \(5, 6\)"),
         (lambda: compare_brightest({"a": V.data, "b": OTHER.data}, 0), "'b' has shape"),
     ],

@@ -165,7 +165,7 @@ def test_contrast_is_a_power_of_the_image_alone():
     exponents = np.log(powers)  # evenly in -0.5..0.5
     assert -0.5 <= exponents.min() < -0.45 and 0.45 < exponents.max() <= 0.5
     assert abs(exponents.mean()) < 0.08
-    with pytest.raises(ValueError, match=r"contrast=0.5: an image holds -1, below 0"):
+    with pytest.raises(ValueError, match=r"contrast=0.5: pair 0 holds -1; give images"):
         PatchSampler([(image - 1 - image.min(), image)], 6, contrast=0.5).draw(
             np.random.default_rng(0), 1
         )

@@ -69,6 +69,11 @@ def test_curves_of_a_run_and_of_a_study():
     assert list(curves_beside_study(run, pd.DataFrame(), {"a": "dice, {} s"})) == ["this run"]
     with pytest.raises(ValueError, match="none is called"):
         curves_beside_study(run, study, {"a": "iou, {} s"})
+    with pytest.raises(ValueError, match="'dice' needs one"):
+        curves_beside_study(run, study, {"a": "dice"})
+    assert list(curves_beside_study(run, study[["other, 2 s"]], {"a": "dice, {} s"})) == [
+        "this run"
+    ]
 
 
 def test_groups_of_a_run_and_of_a_study():

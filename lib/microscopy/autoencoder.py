@@ -70,7 +70,7 @@ class Autoencoder:
 
 
 def train_autoencoder(pairs, recipe: Recipe, **kept) -> Autoencoder:
-    """Build and train a network for ``recipe.steps``: the one stage of `train_stages`."""
+    """Train for ``recipe.steps``: the one stage of `train_stages`, which ``kept`` goes to."""
     return train_stages(pairs, recipe, [recipe.steps], **kept)[recipe.steps]
 
 
@@ -86,7 +86,8 @@ def train_stages(
         recipe: how; the last stage takes the place of its ``steps``.
         stages: numbers of steps, multiples of 10, in any order.
         seed: decides weights and crops.
-        validation, folder, callbacks: as in `lib.training.train`.
+        validation, folder, callbacks: as in `lib.training.train`; each stage begins anew for
+            the callbacks.
 
     Returns:
         Steps -> the network after them, with the history up to there.
@@ -120,7 +121,9 @@ def train_stages(
 def hidden_maps(network: keras.Model, image: np.ndarray) -> dict[str, np.ndarray]:
     """What a network's ReLUs make of a volume (X, Y, Z): "layer 1, map 1" -> (X, Y, Z)."""
     hidden = [layer.output for layer in network.layers if is_relu(layer)]
-    outputs = keras.Model(network.input, hidden)(image[None, ..., None])
+    if not hidden:
+        raise ValueError(f"network {network.name!r} has no ReLU: there is nothing to show")
+    *outputs, _ = keras.Model(network.input, [*hidden, network.output])(image[None, ..., None])
     found = {}
     for depth, output in enumerate(outputs, start=1):
         maps = keras.ops.convert_to_numpy(output)[0]  # (X, Y, Z, maps)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from lib.arrays import finite
 from lib.metrics import best_gain, border_over_black, correlation, rmse, ssim
 from lib.microscopy.beads import bead_elongation, best_threshold, detect_beads, match_beads
 
@@ -33,6 +34,11 @@ def score_beads(
     Raises:
         ValueError: as `bead_scores` and `best_threshold`, or a number of volumes that differs.
     """
+    for method, restored in outputs.items():
+        counts = len(restored), len(tuning.get(method, ()))
+        if counts != (len(truths), len(known)):
+            rule = f"needed are {len(truths)} and {len(known)}, as there are truths"
+            raise ValueError(f"{method!r} has {counts[0]} outputs, {counts[1]} tuning: {rule}")
     centres = [detect_beads(truth, TRUE) for truth in truths]
     known_centres = [detect_beads(truth, TRUE) for truth in known]
     rows = {}
@@ -81,9 +87,15 @@ def score_borders(looks: Mapping[str, Mapping[str, Sequence]], truths: Sequence)
 
     Returns:
         Index (method, look), methods in the order of the first look.
+
+    Raises:
+        ValueError: no look, or methods that differ among them; what `border_scores` refuses.
     """
+    methods = [list(outputs) for outputs in looks.values()]
+    if not methods or any(set(own) != set(methods[0]) for own in methods):
+        raise ValueError(f"looks holds the methods {methods}: give the same ones in each look")
     rows = {}
-    for method in next(iter(looks.values())):
+    for method in methods[0]:
         for look, outputs in looks.items():
             rows[method, look] = border_scores(truths, outputs[method])
     return pd.DataFrame(rows).T
@@ -122,10 +134,11 @@ def brightness(truth: np.ndarray, volume: np.ndarray, level: float = 0.5) -> flo
         The mean of the volume there over that of the truth; NaN where nothing is above.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, or values that are not finite.
     """
     if np.shape(truth) != np.shape(volume):
         raise ValueError(f"truth {np.shape(truth)}, volume {np.shape(volume)}: they must agree")
+    truth, volume = finite(truth, "truth"), finite(volume, "volume")
     bright = truth > level
     return float(volume[bright].mean() / truth[bright].mean()) if bright.any() else float("nan")
 
@@ -142,10 +155,14 @@ def depth_profiles(volumes: Mapping[str, np.ndarray], truth: np.ndarray, reach: 
         name -> (z, values), as `lib.charts.show_curves` takes them.
 
     Raises:
-        ValueError: a truth of 2 ``reach`` voxels or fewer along an axis.
+        ValueError: a truth of 2 ``reach`` voxels or fewer along an axis, or another shape.
     """
-    if min(truth.shape) <= 2 * reach:
-        raise ValueError(f"truth has shape {truth.shape}: needed is more than {2 * reach} each")
+    if truth.ndim != 3 or reach < 1 or min(truth.shape) <= 2 * reach:
+        rule = "give (X, Y, Z), more than twice a reach of 1 or more each"
+        raise ValueError(f"truth has shape {truth.shape}, reach={reach}: {rule}")
+    for name, volume in volumes.items():
+        if volume.shape != truth.shape:
+            raise ValueError(f"{name!r} has shape {volume.shape}: needed is {truth.shape}")
     inside = truth[(slice(reach, -reach),) * 3]
     x, y, z = np.add(np.unravel_index(inside.argmax(), inside.shape), reach)
     near = np.arange(z - reach, z + reach + 1)

@@ -101,5 +101,7 @@ def test_hidden_maps_are_what_lies_behind_each_relu():
     convolution = next(layer for layer in network.layers if "Conv" in type(layer).__name__)
     kernel, bias = (keras.ops.convert_to_numpy(weight) for weight in convolution.weights)
     patch = IMAGE[4:7, 5:8, 6:9]  # around (5, 6, 7)
+    alone = hidden_maps(build(PAIRS, SMALL), IMAGE)
+    assert [seen.shape for seen in alone.values()] == [IMAGE.shape] * 2
     by_hand = max(0, np.sum(patch * kernel[..., 0, 1]) + bias[1])
     assert maps["layer 1, map 2"][5, 6, 7] == pytest.approx(by_hand, abs=1e-5)

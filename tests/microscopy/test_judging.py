@@ -86,5 +86,16 @@ def test_a_profile_runs_through_the_brightest_bead_inside():
     truth[1, 1, 1], truth[9, 10, 12] = 2, 1
     zs, values = depth_profiles({"truth": truth}, truth)["truth"]
     assert list(zs) == list(range(4, 21)) and values[8] == 1 and values.sum() == 1
-    with pytest.raises(ValueError, match=r"truth has shape \(16, 20, 20\)"):
-        depth_profiles({}, np.zeros((16, 20, 20)))
+    for shape, reach in [((16, 20, 20), 8), ((20, 20), 8), ((20, 20, 20), 0)]:
+        with pytest.raises(ValueError, match=f"reach={reach}: give"):
+            depth_profiles({}, np.zeros(shape), reach)
+    with pytest.raises(ValueError, match=r"'a' has shape \(20, 21, 21\)"):
+        depth_profiles({"a": truth[..., 1:]}, truth)
+
+
+def test_methods_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match="'a' has 1 outputs, 0 tuning: needed are 1 and 1"):
+        score_beads({"a": [blobs()]}, [blobs()], {}, [blobs()])
+    for looks in ({}, {"alone": {"a": []}, "margin": {}}):
+        with pytest.raises(ValueError, match="give the same ones in each look"):
+            score_borders(looks, [blobs()])
