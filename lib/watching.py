@@ -52,6 +52,10 @@ class Watch(keras.callbacks.Callback):
         if self._step % self.every == 0:
             self._look(self._step)
 
+    def last(self) -> dict[str, float]:
+        """What it saw last: "live units", the share in the layer with the fewest, and "logit"."""
+        return {"live units": min(s[-1] for s in self.live.values()), "logit": self.logits[-1]}
+
     def _look(self, step: int) -> None:
         inner = self._inner(self.probe, training=False)
         *units, logits = [keras.ops.convert_to_numpy(output) for output in inner]

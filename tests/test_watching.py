@@ -47,6 +47,7 @@ def test_shares_of_each_layer_and_the_logit_by_hand():
     assert seen.steps == [0, 1, 2, 3]
     assert seen.live == {"a": [0.5] * 4, "c": [0.5] * 4}
     assert seen.logits == [3 * 1 - 5] * 4
+    assert seen.last() == {"live units": 0.5, "logit": -2}
 
 
 def test_a_step_too_far_kills_and_is_seen_at_its_step():

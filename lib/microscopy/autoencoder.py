@@ -49,6 +49,10 @@ class Recipe:
     patch: Sequence[int] | int = 32
     batch: int = 4
 
+    def taking(self, other: "Recipe", *fields: str) -> "Recipe":
+        """This recipe, with these of its attributes from another."""
+        return replace(self, **{name: getattr(other, name) for name in fields})
+
 
 @dataclass(frozen=True, eq=False)
 class Autoencoder:

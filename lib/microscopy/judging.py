@@ -143,6 +143,21 @@ def brightness(truth: np.ndarray, volume: np.ndarray, level: float = 0.5) -> flo
     return float(volume[bright].mean() / truth[bright].mean()) if bright.any() else float("nan")
 
 
+def light(truth: np.ndarray, output: np.ndarray, level: float = 0.3) -> dict[str, float]:
+    """How like the truth a volume is: "correlation", "brightness" and "volume".
+
+    Args:
+        truth, output: (X, Y, Z), one unit.
+        level: "volume" is what lies above it in the output, in units of what does in the truth.
+
+    Raises:
+        ValueError: as `brightness` and `correlation`.
+    """
+    volume = float(np.mean(np.greater(output, level)) / np.mean(np.greater(truth, level)))
+    fit = correlation(truth, output)
+    return {"correlation": fit, "brightness": brightness(truth, output), "volume": volume}
+
+
 def depth_profiles(volumes: Mapping[str, np.ndarray], truth: np.ndarray, reach: int = 8) -> dict:
     """Lines along z through the brightest voxel of the truth that lies ``reach`` inside or more.
 

@@ -35,6 +35,12 @@ def test_a_recipe_decides_layers_loss_and_optimizer():
     assert on_logits(SMALL) and not on_logits(replace(SMALL, loss="binary_crossentropy"))
 
 
+def test_a_recipe_takes_what_is_named_and_no_more():
+    other = Recipe(loss="mse", clip=None, steps=50)
+    taken = SMALL.taking(other, "loss", "clip")
+    assert taken == replace(SMALL, loss="mse", clip=None) and SMALL.taking(other) == SMALL
+
+
 def test_the_optimizer_of_a_recipe():
     plain = replace(SMALL, rate=0.5, schedule=False, beta_1=0.25, clip=None)
     optimizer = build(PAIRS, plain).optimizer

@@ -10,6 +10,7 @@ from lib.microscopy.judging import (
     border_scores,
     brightness,
     depth_profiles,
+    light,
     score_beads,
     score_borders,
 )
@@ -55,6 +56,14 @@ def test_brightness_by_hand():
     assert np.isnan(brightness(truth, truth, level=1))
     with pytest.raises(ValueError, match=r"volume \(1, 1, 2\): they must agree"):
         brightness(truth, truth[..., :2])
+
+
+def test_light_by_hand():
+    truth, output = np.array([[[0.0, 0.2, 0.6, 1.0]]]), np.array([[[0.4, 0.5, 0.4, 0.4]]])
+    assert light(truth, output)["volume"] == 2
+    assert light(truth, output)["brightness"] == pytest.approx(0.5)
+    by_hand = np.corrcoef(truth.ravel(), output.ravel())[0, 1]
+    assert light(truth, output)["correlation"] == pytest.approx(by_hand)
 
 
 def test_methods_are_scored_with_their_own_thresholds():
