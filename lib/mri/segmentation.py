@@ -137,7 +137,7 @@ class GrayNetwork:
     network: keras.Model
     sigma: float
     tile: int
-    batch: int = 4
+    batch: int = 32
 
     def __call__(self, scan: np.ndarray) -> np.ndarray:
         """The mask (X, Y, Z) of a prepared scan (X, Y, Z), where the network's answer is above 0.5.
@@ -146,7 +146,7 @@ class GrayNetwork:
             ValueError: what `add_smoothed` or `predict_volume` refuses.
         """
         seen = add_smoothed(scan, self.sigma)  # (X, Y, Z, 2)
-        answer = predict_volume(self.network, seen, self.tile, batch_size=self.batch, multiple=16)
+        answer = predict_volume(self.network, seen, self.tile, batch_size=self.batch)
         return answer[..., 0] > 0.5
 
 
