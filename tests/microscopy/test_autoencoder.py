@@ -111,3 +111,6 @@ def test_hidden_maps_are_what_lies_behind_each_relu():
     assert [seen.shape for seen in alone.values()] == [IMAGE.shape] * 2
     by_hand = max(0, np.sum(patch * kernel[..., 0, 1]) + bias[1])
     assert maps["layer 1, map 2"][5, 6, 7] == pytest.approx(by_hand, abs=1e-5)
+    blind = keras.Model(network.input, network.input)
+    with pytest.raises(ValueError, match="has no ReLU"):
+        hidden_maps(blind, IMAGE)
