@@ -100,11 +100,7 @@ def train_stages(
         ValueError: steps that 10 does not divide, several stages of a schedule that falls, or what
             network, sampler or `train` refuse.
     """
-    stages = sorted(set(stages))
-    wrong = [steps for steps in stages if steps < 10 or steps % 10]
-    if wrong or not stages or (recipe.schedule and len(stages) > 1):
-        rule = "give multiples of 10, 10 or more, several only without a schedule"
-        raise ValueError(f"steps={stages}, schedule={recipe.schedule}: {rule}")
+    stages = _rising(stages, recipe)
     keras.utils.set_random_seed(seed)
     network = build(pairs, replace(recipe, steps=stages[-1]))
     sampler = PatchSampler(pairs, recipe.patch, flips=["x", "y", "z"])
@@ -112,13 +108,10 @@ def train_stages(
     kept = {"validation": validation, "folder": folder, "callbacks": callbacks}
     trained, history, began = {}, {}, time.perf_counter()
     for first, last in itertools.pairwise([0, *stages]):
-        for key, values in train(
-            network, feed, last // 10, initial_epoch=first // 10, **kept
-        ).items():
-            history[key] = [*history.get(key, []), *values]
-        trained[last] = Autoencoder(
-            _answering(network, recipe), dict(history), time.perf_counter() - began
-        )
+        own = train(network, feed, last // 10, initial_epoch=first // 10, **kept)
+        history = {key: history.get(key, []) + values for key, values in own.items()}
+        seconds = time.perf_counter() - began
+        trained[last] = Autoencoder(_answering(network, recipe), history, seconds)
     return trained
 
 
@@ -134,6 +127,16 @@ def hidden_maps(network: keras.Model, image: np.ndarray) -> dict[str, np.ndarray
         for number in range(maps.shape[-1]):
             found[f"layer {depth}, map {number + 1}"] = maps[..., number]
     return found
+
+
+def _rising(stages, recipe: Recipe) -> list[int]:
+    """The stages in order, each once, checked."""
+    stages = sorted(set(stages))
+    wrong = [steps for steps in stages if steps < 10 or steps % 10]
+    if wrong or not stages or (recipe.schedule and len(stages) > 1):
+        rule = "give multiples of 10, 10 or more, several only without a schedule"
+        raise ValueError(f"steps={stages}, schedule={recipe.schedule}: {rule}")
+    return stages
 
 
 def _answering(network: keras.Model, recipe: Recipe) -> keras.Model:
