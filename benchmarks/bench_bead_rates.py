@@ -22,7 +22,7 @@ import numpy as np  # noqa: E402
 
 from lib.metrics import correlation  # noqa: E402
 from lib.microscopy.autoencoder import Recipe, train_autoencoder  # noqa: E402
-from lib.microscopy.bead_sets import bead_pair, read_bead_set  # noqa: E402
+from lib.microscopy.bead_sets import bead_pair, read_split  # noqa: E402
 
 TRIALS = {
     "[4,4,2]": (Recipe(kernel_size=(4, 4, 2), steps=300), (1e-3, 3e-3, 1e-2)),
@@ -35,9 +35,7 @@ VOLUMES = range(7000, 7003)
 
 
 def main() -> None:
-    folder = ROOT / "data" / "beads"
-    train = read_bead_set(folder / "train")
-    judged = read_bead_set(folder / "validation", like=folder / "train")
+    train, judged = read_split(ROOT / "data" / "beads")
     judged += [bead_pair(train[0][0].shape, 20, seed=(0, number)) for number in VOLUMES]
     print("network,schedule,rate,seed,correlation")
     for name in sys.argv[1:] or TRIALS:

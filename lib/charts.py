@@ -64,7 +64,9 @@ def show_curves(
     return figure
 
 
-def show_bars(groups: Mapping[str, Mapping], *, y: str, title: str = "") -> Figure:
+def show_bars(
+    groups: Mapping[str, Mapping], *, y: str, title: str = "", line: float | None = None
+) -> Figure:
     """Bars from 0, side by side in groups; a bar of several values is their mean, each a dot.
 
     Args:
@@ -72,11 +74,14 @@ def show_bars(groups: Mapping[str, Mapping], *, y: str, title: str = "") -> Figu
             place left free where a group lacks it.
         y: what the bars measure, with its unit.
         title: above all.
+        line: a value to compare with, drawn across all groups.
 
     Raises:
         ValueError: no group, an empty one, more names than `COLOURS`, or values that are not
-            finite numbers, one or several in a row.
+            finite numbers, one or several in a row; a line that is no finite number.
     """
+    if line is not None and not (np.isscalar(line) and np.isfinite(line)):
+        raise ValueError(f"line={line!r}: give one finite number")
     values = _bar_values(groups)
     colours = _colours(groups, "groups")
     width = 0.8 / len(colours)  # of a bar; 0.2 between groups
@@ -89,6 +94,8 @@ def show_bars(groups: Mapping[str, Mapping], *, y: str, title: str = "") -> Figu
         for place, row in bars.items():
             if len(row) > 1:
                 ax.plot([place] * len(row), row, "o", ms=3.5, mfc="white", mec="black")
+    if line is not None:
+        ax.axhline(line, color="black", lw=0.8, ls="--")
     room = (WIDTH - BESIDE) / len(groups)
     ax.set_xticks(range(len(groups)), [wrap(group, room) for group in groups])
     ax.set_ylabel(y)

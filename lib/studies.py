@@ -99,7 +99,10 @@ def beyond_study(table: pd.DataFrame, slack: float) -> list[str]:
 
 
 def curves_beside_study(
-    numbers: Mapping[str, float], study: pd.DataFrame, curves: Mapping[str, str]
+    numbers: Mapping[str, float],
+    study: pd.DataFrame,
+    curves: Mapping[str, str],
+    levels: Mapping[str, str] | None = None,
 ) -> dict[str, dict]:
     """Curves out of numbers that are named after their places: "dice, 2 s", "dice, 4 s".
 
@@ -107,13 +110,16 @@ def curves_beside_study(
         numbers: of this run.
         study: as from `read_study`.
         curves: name -> how its numbers are called, {} for the place: "dice, {} s".
+        levels: name -> what a number without a place is called: "dice, observed"; drawn level, as
+            far as the curves go.
 
     Returns:
         Panels for `lib.charts.show_curves`: "this run" and, where there is one, the study, each
         with the places for which it holds numbers; ys are (runs, n).
 
     Raises:
-        ValueError: a curve of which this run has no number, or without its {}.
+        ValueError: a curve or level of which this run has no number, a curve without its {}, or a
+            name given twice.
     """
     panels = {"this run": pd.DataFrame([dict(numbers)])}
     if len(study):
@@ -126,6 +132,13 @@ def curves_beside_study(
                 raise ValueError(f"numbers holds {list(numbers)}: none is called {called!r}")
             if places:
                 found[title][name] = list(places.values()), table[list(places)].to_numpy()
+        reached = [place for places, _ in found[title].values() for place in places]
+        for name, called in (levels or {}).items():
+            if called not in numbers or name in curves:
+                raise ValueError(f"levels[{name!r}]: no number {called!r}, or a curve's name")
+            if reached and called in table:
+                ends = [min(reached), max(reached)]
+                found[title][name] = ends, np.repeat(table[[called]].to_numpy(), 2, axis=1)
     return {title: own for title, own in found.items() if own}
 
 

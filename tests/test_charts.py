@@ -117,6 +117,12 @@ def test_long_names_of_groups_wrap():
     assert ticks[3].get_text().split() == ["a", "group", "of", "a", "long", "name", "3"]
 
 
+def test_bars_with_a_line_to_compare_with():
+    assert not show_bars({"a": {"m": 2}}, y="y").axes[0].lines
+    (line,) = show_bars({"a": {"m": 2}, "b": {"m": 1}}, y="y", line=1.5).axes[0].lines
+    assert list(line.get_ydata()) == [1.5, 1.5]
+
+
 @pytest.mark.parametrize("log", [{"log_x": True}, {"log_y": True}])
 def test_logarithmic_axes(log):
     panel = {"a": ([1, 10], [1, np.nan])}
@@ -282,6 +288,7 @@ def curves(*panels, **log):
         (lambda: show_bars({"a": {"m": 1}, "b": {}}, y=""), "groups holds .*'b': {}"),
         (lambda: show_bars({"a": {"m": []}}, y=""), r"'a', 'm' is \[\]: give one finite"),
         (lambda: show_bars({"a": {"m": [1, np.nan]}}, y=""), "'a', 'm' is .*nan"),
+        (lambda: show_bars({"a": {"m": 1}}, y="", line=np.nan), "line=nan: give one finite number"),
         (lambda: show_bars({"a": {"m": np.eye(2)}}, y=""), "'a', 'm' is"),
         (lambda: show_bars({"a": {"m": [1, None]}}, y=""), r"'a', 'm' is \[1 None\]"),
         (lambda: show_bars({"a": {str(i): i for i in range(9)}}, y=""), "groups holds 9 names"),

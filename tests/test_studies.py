@@ -57,7 +57,9 @@ def test_a_table_s_numbers_by_name():
 
 def test_curves_of_a_run_and_of_a_study():
     run = {"dice, 4 s": 0.7, "dice, 2 s": 0.5, "dice": 1, "other, 2 s": 1}
-    study = pd.DataFrame([run, {"dice, 2 s": 0.6, "dice, 4 s": 0.8}]).assign(**{"dice, 16 s": 0.9})
+    study = pd.DataFrame([run, {"dice, 2 s": 0.6, "dice, 4 s": 0.8, "other, 2 s": 2}]).assign(
+        **{"dice, 16 s": 0.9}
+    )
     panels = curves_beside_study(run, study, {"network": "dice, {} s"})
     assert list(panels) == ["this run", "2 seeds"]
     assert panels["this run"]["network"][0] == [2, 4]
@@ -67,6 +69,13 @@ def test_curves_of_a_run_and_of_a_study():
         panels["2 seeds"]["network"][1], [[0.5, 0.7, 0.9], [0.6, 0.8, 0.9]]
     )
     assert list(curves_beside_study(run, pd.DataFrame(), {"a": "dice, {} s"})) == ["this run"]
+    panels = curves_beside_study(run, study, {"a": "dice, {} s"}, {"level": "other, 2 s"})
+    assert panels["this run"]["level"][0] == [2, 4] and panels["2 seeds"]["level"][0] == [2, 16]
+    assert panels["this run"]["level"][1].tolist() == [[1, 1]]
+    assert panels["2 seeds"]["level"][1].tolist() == [[1, 1], [2, 2]]
+    for level in ({"level": "nothing"}, {"a": "other, 2 s"}):
+        with pytest.raises(ValueError, match=r"levels.*: no number '.*', or a curve's name"):
+            curves_beside_study(run, study, {"a": "dice, {} s"}, level)
     with pytest.raises(ValueError, match="none is called"):
         curves_beside_study(run, study, {"a": "iou, {} s"})
     with pytest.raises(ValueError, match="'dice' needs one"):

@@ -86,6 +86,26 @@ def bead_window(
     return wide, without_margin(wide, margin), without_margin(truth, margin)
 
 
+def bead_windows(
+    count: int, shape=(64, 64, 32), beads: int = 20, *, margin, seed: int
+) -> tuple[tuple, tuple, tuple]:
+    """``count`` windows as `bead_window` makes them, with the seeds (seed, number).
+
+    `write_bead_set` numbers its volumes alike: give another seed than a set's that is trained on.
+
+    Returns:
+        (observed with the margin, observed, truths), ``count`` volumes each.
+
+    Raises:
+        ValueError: a count below 1, or what `bead_window` refuses.
+    """
+    check_count(count, "count")
+    if not count:
+        raise ValueError("count=0: give 1 or more")
+    windows = [bead_window(shape, beads, margin=margin, seed=(seed, n)) for n in range(count)]
+    return tuple(zip(*windows, strict=True))
+
+
 def without_margin(volume: np.ndarray, margin) -> np.ndarray:
     """What lies further than ``margin`` voxels, one number for each axis, from its ends; a copy."""
     return volume[tuple(slice(m, n - m) for m, n in zip(margin, volume.shape, strict=True))].copy()
@@ -167,6 +187,19 @@ def read_bead_set(folder, like=None) -> list[tuple[np.ndarray, np.ndarray]]:
         (rescale(image.data), ((label.data - low) / (high - low)).astype(np.float32))
         for image, label in pairs
     ]
+
+
+def read_split(folder) -> tuple[list, list]:
+    """The pairs to train on and to validate, of ``folder/train`` and ``folder/validation``.
+
+    The training labels give both sets their scale. Errors are those of `read_bead_set`, such as a
+    VolumeError where ``validation`` is missing.
+
+    Returns:
+        (pairs to train on, pairs to validate), [(image, label)] each.
+    """
+    train = Path(folder) / "train"
+    return read_bead_set(train), read_bead_set(Path(folder) / "validation", like=train)
 
 
 def _label_range(folder) -> tuple[float, float]:

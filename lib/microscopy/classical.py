@@ -2,7 +2,7 @@
 
 Thin layers over `lib.microscopy.deconvolution`, so that `lib.evaluation.tune` can try iterations,
 balances and rounds, and a changed PSF can be told to each of them. Every image is (X, Y, Z), 0 or
-more, every answer (X, Y, Z); errors are those of the functions beneath.
+more, every restored one too; errors are those of the functions beneath.
 """
 
 from collections.abc import Sequence
@@ -88,3 +88,8 @@ def wiener_plane(image: np.ndarray, balance: float, psf: np.ndarray) -> np.ndarr
 def blind_plane(image: np.ndarray, rounds: int, psf: np.ndarray) -> np.ndarray:
     """Blind Richardson-Lucy above the fitted plane: the scene; ``psf`` is where it starts."""
     return blind_richardson_lucy(image, rounds, psf=psf, background=linear_background(image))[0]
+
+
+def blind_psf(image: np.ndarray, rounds: int, psf: np.ndarray) -> np.ndarray:
+    """The PSF that `blind_plane` finds along with the scene: (a, b, c) as ``psf``, sum 1."""
+    return blind_richardson_lucy(image, rounds, psf=psf, background=linear_background(image))[1]

@@ -1,4 +1,4 @@
-"""Gray matter found in prepared scans: tuned classical chains, a network, islands dropped."""
+"""Gray matter found in prepared scans: chains, trees over filters, a network; islands dropped."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, gaussian_laplace
 from skimage.measure import label
 from skimage.morphology import remove_small_objects
-from skimage.restoration import denoise_tv_chambolle
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.mixture import GaussianMixture
 
 from lib.arrays import finite
@@ -19,6 +19,9 @@ from lib.metrics import best_band, dice
 from lib.mri.scanner import AIR
 
 SOME = 40  # every so many voxels of tissue are fitted by a mixture
+BLURS = (0.7, 1, 1.5, 2, 3, 5, 8)  # sigmas in voxels, of the smoothed scans that trees see
+EDGES = (1, 1.5, 2, 3)  # and of the Laplacians and gradients
+PICKED = 20_000  # voxels of tissue that trees learn from, of each scan
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,6 @@ def tune_mixture(strengths: Sequence, scans: Sequence, mask: np.ndarray, threads
     return Chain(gray_by_mixture, tune(gray_by_mixture, strengths, pairs, dice, threads))
 
 
-def total_variation(scan: np.ndarray, weight: float) -> np.ndarray:
-    """Chambolle's total variation denoising, at most 20 iterations, by scikit-image."""
-    return denoise_tv_chambolle(scan, weight=weight, max_num_iter=20)
-
-
 def gray_by_mixture(scan: np.ndarray, sigma: float) -> np.ndarray:
     """Gray matter as the middle one of three Gaussians, fitted to this scan's own intensities.
 
@@ -107,20 +105,114 @@ def gray_by_mixture(scan: np.ndarray, sigma: float) -> np.ndarray:
     return gray[np.clip(smooth * 200, 0, 200).round().astype(int)]
 
 
-def add_smoothed(scan: np.ndarray, sigma: float) -> np.ndarray:
-    """A scan (X, Y, Z) and, as a second channel, itself smoothed: (X, Y, Z, 2) float32.
+@dataclass(frozen=True, eq=False)
+class VoxelTrees:
+    """Boosted trees that judge each voxel of tissue by itself: call with a scan, get a mask.
+
+    Attributes:
+        trees: they see what `describe_voxels` returns.
+    """
+
+    trees: HistGradientBoostingClassifier
+
+    def __call__(self, scan: np.ndarray) -> np.ndarray:
+        """The mask (X, Y, Z) of a prepared scan (X, Y, Z); air is no gray matter.
+
+        Raises:
+            ValueError: the scan is empty or holds NaN or infinity.
+        """
+        mask = finite(scan, "scan") > AIR
+        if mask.any():
+            mask[mask] = self.trees.predict(describe_voxels(scan, mask))
+        return mask
+
+
+def train_trees(
+    scans: Sequence, mask: np.ndarray, *, seed: int = 0, threads: int = 2
+) -> VoxelTrees:
+    """Boosted trees over filtered scans: a pixel classifier, as ilastik calls it.
+
+    Args:
+        scans: (X, Y, Z) each, values 0..1, all of one brain.
+        mask: (X, Y, Z) bool, what is to be found in each.
+        seed: decides which `PICKED` voxels of tissue of each scan are learned from, and how the
+            trees grow.
+        threads: scans at a time.
+
+    Raises:
+        ValueError: no scan, another shape than the mask's, NaN or infinity, no tissue, or a mask
+            that is not bool.
+
+    Source: S. Berg et al., ilastik: interactive machine learning for (bio)image analysis, Nature
+    Methods 16 (2019), whose forest is boosted trees here, by scikit-learn.
+    """
+    if not len(scans) or np.asarray(mask).dtype != bool:
+        kind = np.asarray(mask).dtype
+        raise ValueError(f"{len(scans)} scans, a mask of {kind}: give at least one, and bool")
+    picked = [pick_tissue(scan, mask, (seed, number)) for number, scan in enumerate(scans)]
+    with ThreadPoolExecutor(threads) as pool:
+        seen = np.concatenate(list(pool.map(describe_voxels, scans, picked)))
+    trees = HistGradientBoostingClassifier(random_state=seed)
+    return VoxelTrees(trees.fit(seen, np.concatenate([mask[where] for where in picked])))
+
+
+def describe_voxels(scan: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """What trees see of a scan's voxels: the values there of the scan and of its filtered copies.
 
     Args:
         scan: (X, Y, Z).
-        sigma: of the Gaussian, in voxels, above 0.
+        where: (X, Y, Z) bool, n voxels.
+
+    Returns:
+        (n, 16) float32: the scan, smoothed by `BLURS`, its Laplacians and gradients by `EDGES`.
 
     Raises:
-        ValueError: not 3D, NaN or infinity in the scan, or a sigma not above 0.
+        ValueError: NaN or infinity in the scan, or a ``where`` that is not bool of its shape.
+    """
+    values, where = finite(scan, "scan").astype(np.float32), np.asarray(where)
+    if where.dtype != bool or where.shape != values.shape:
+        raise ValueError(f"where is {where.dtype} {where.shape}: give bool {values.shape}")
+    seen = [values[where]]
+    seen += [gaussian_filter(values, sigma)[where] for sigma in BLURS]
+    for edges in (gaussian_laplace, gaussian_gradient_magnitude):
+        seen += [edges(values, sigma)[where] for sigma in EDGES]
+    return np.stack(seen, axis=-1)
+
+
+def pick_tissue(scan, mask, seed, count: int = PICKED) -> np.ndarray:
+    """Up to ``count`` voxels of tissue, drawn evenly, as (X, Y, Z) bool.
+
+    Raises:
+        ValueError: a scan without tissue, or of another shape than its mask.
+    """
+    if np.shape(scan) != np.shape(mask):
+        raise ValueError(f"scan {np.shape(scan)}, mask {np.shape(mask)}: they must agree")
+    tissue = np.flatnonzero(np.asarray(scan) > AIR)
+    if not len(tissue):
+        raise ValueError(f"a scan has no voxel above {AIR}: there is no tissue to learn from")
+    picked = np.zeros(np.shape(scan), bool)
+    rng = np.random.default_rng(seed)
+    picked.flat[rng.choice(tissue, min(count, len(tissue)), replace=False)] = True
+    return picked
+
+
+def add_smoothed(scan: np.ndarray, sigmas: Sequence[float]) -> np.ndarray:
+    """A scan (X, Y, Z) and, as further channels, itself smoothed: (X, Y, Z, 1 + sigmas) float32.
+
+    Args:
+        scan: (X, Y, Z).
+        sigmas: of the Gaussians, in voxels, each above 0.
+
+    Raises:
+        ValueError: not 3D, NaN or infinity in the scan, or sigmas that are not several above 0.
     """
     values = finite(scan, "scan").astype(np.float32)
-    if values.ndim != 3 or not 0 < sigma < np.inf:
-        raise ValueError(f"scan {values.shape}, sigma={sigma}: give (X, Y, Z) and more than 0")
-    return np.stack([values, gaussian_filter(values, sigma)], axis=-1)
+    if np.ndim(sigmas) != 1 or not all(0 < sigma < np.inf for sigma in sigmas):
+        raise ValueError(f"sigmas={sigmas}: give a list of numbers above 0")
+    if values.ndim != 3:
+        raise ValueError(f"scan has shape {values.shape}: needed is (X, Y, Z)")
+    smooth = [gaussian_filter(values, sigma) for sigma in sigmas]
+    return np.stack([values, *smooth], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,14 +220,14 @@ class GrayNetwork:
     """A trained network as a way to find gray matter: call it with a scan, it returns a mask.
 
     Attributes:
-        network: (N, x, y, z, 2) -> (N, x, y, z, 1) in 0..1, pooling by 16; it sees `add_smoothed`.
-        sigma: of the smoothed channel.
+        network: (N, x, y, z, C) -> (N, x, y, z, 1) in 0..1, pooling by 16; it sees `add_smoothed`.
+        sigmas: of the smoothed channels; C is one more.
         tile: extent of the tiles in voxels, a multiple of 16; they overlap by half.
         batch: tiles predicted at a time.
     """
 
     network: keras.Model
-    sigma: float
+    sigmas: Sequence[float]
     tile: int
     batch: int = 32
 
@@ -145,7 +237,7 @@ class GrayNetwork:
         Raises:
             ValueError: what `add_smoothed` or `predict_volume` refuses.
         """
-        seen = add_smoothed(scan, self.sigma)  # (X, Y, Z, 2)
+        seen = add_smoothed(scan, self.sigmas)  # (X, Y, Z, C)
         answer = predict_volume(self.network, seen, self.tile, batch_size=self.batch)
         return answer[..., 0] > 0.5
 

@@ -8,7 +8,9 @@ from lib.microscopy.bead_sets import (
     SIGMA,
     bead_pair,
     bead_window,
+    bead_windows,
     read_bead_set,
+    read_split,
     without_margin,
     without_margins,
     write_bead_set,
@@ -52,6 +54,17 @@ def test_a_window_is_the_middle_of_a_wider_pair_scaled_as_a_training_volume_is()
     assert (seen < low).any(), "the margin is darker somewhere"
     np.testing.assert_allclose(low + (high - low) * wide, np.maximum(seen, low), atol=1e-6)
     assert without_margin(wide, (0, 0, 0)).shape == wide.shape
+
+
+def test_several_windows_have_seeds_of_their_own():
+    wide, images, truths = bead_windows(2, SHAPE, 3, margin=(2, 1, 4), seed=5)
+    for number in range(2):
+        found = wide[number], images[number], truths[number]
+        expected = bead_window(SHAPE, 3, margin=(2, 1, 4), seed=(5, number))
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match="count=0: give 1 or more"):
+        bead_windows(0, SHAPE, 3, margin=(0, 0, 0), seed=5)
 
 
 @pytest.mark.parametrize("margin", [(1, 2), (1, -1, 0)])
@@ -144,7 +157,9 @@ def test_labels_are_scaled_together_and_like_another_folder_s(tmp_path):
         return read_bead_set(tmp_path / part, **like)
 
     alone, scaled = read("validation"), read("validation", like=tmp_path / "train")
-    for pairs, shares in ((read("train"), (0.2, 1)), (alone, (0.2, 1)), (scaled, (0.1, 0.5))):
+    train, validation = read_split(tmp_path)
+    read_so = ((train, (0.2, 1)), (alone, (0.2, 1)), (scaled, (0.1, 0.5)), (validation, (0.1, 0.5)))
+    for pairs, shares in read_so:
         for (image, label), share in zip(pairs, shares, strict=True):
             np.testing.assert_allclose(image, ramp, atol=1e-6)  # each by its own range
             np.testing.assert_allclose(label, share * ramp, atol=1e-6)

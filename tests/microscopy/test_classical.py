@@ -54,9 +54,10 @@ def test_tuning_in_one_pass_scores_what_single_calls_give():
             assert table.loc[count, sigma] == pytest.approx(expected, rel=1e-5)
 
 
-def test_blind_gives_the_scene():
-    expected, _ = blind_richardson_lucy(IMAGE, 2, psf=PSF, background=PLANE)
-    np.testing.assert_array_equal(classical.blind_plane(IMAGE, 2, PSF), expected)
+def test_blind_gives_the_scene_and_the_psf():
+    scene, psf = blind_richardson_lucy(IMAGE, 2, psf=PSF, background=PLANE)
+    np.testing.assert_array_equal(classical.blind_plane(IMAGE, 2, PSF), scene)
+    np.testing.assert_array_equal(classical.blind_psf(IMAGE, 2, PSF), psf)
 
 
 @pytest.mark.parametrize(

@@ -3,16 +3,20 @@
 import keras
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, gaussian_laplace
 
 from lib.metrics import best_band, dice
 from lib.mri.segmentation import (
+    PICKED,
     GrayNetwork,
+    VoxelTrees,
     add_smoothed,
+    describe_voxels,
     drop_islands,
     false_islands,
     gray_by_mixture,
-    total_variation,
+    pick_tissue,
+    train_trees,
     tune_band,
     tune_mixture,
 )
@@ -27,19 +31,22 @@ def ball():
     return np.select([radius < 8, radius < 12], [0.9, 0.6], 0.0)
 
 
-def test_a_smoothed_copy_is_the_second_channel():
-    point = np.zeros((9, 9, 9))
-    point[4, 4, 4] = 1
-    channels = add_smoothed(point, 1.0)
-    assert channels.shape == (9, 9, 9, 2) and channels.dtype == np.float32
+def test_smoothed_copies_are_further_channels():
+    point = np.zeros((33, 33, 33))
+    point[16, 16, 16] = 1
+    channels = add_smoothed(point, (1.0, 2.0))
+    assert channels.shape == (33, 33, 33, 3) and channels.dtype == np.float32
     np.testing.assert_array_equal(channels[..., 0], point)
-    across = channels[4, 4, 4:6, 1]  # a Gaussian falls by exp(-1/2) within its sigma
-    assert across[1] / across[0] == pytest.approx(np.exp(-0.5), rel=1e-5)
-    with pytest.raises(ValueError, match="scan"):
-        add_smoothed(np.full((3, 3, 3), np.nan), 1.0)
-    for scan, sigma in [(point, 0), (point, -1), (point, np.nan), (point[0], 1)]:
-        with pytest.raises(ValueError, match=f"sigma={sigma}"):
-            add_smoothed(scan, sigma)
+    for channel, sigma in ((1, 1), (2, 2)):  # a Gaussian's fall to the next voxel
+        across = channels[16, 16, 16:18, channel]
+        assert across[1] / across[0] == pytest.approx(np.exp(-1 / (2 * sigma**2)), rel=1e-4)
+    with pytest.raises(ValueError, match=r"scan of shape .* NaN"):
+        add_smoothed(np.full((3, 3, 3), np.nan), [1.0])
+    for sigmas in ([2, 0], [2, -1], [2, np.nan], 1.5):
+        with pytest.raises(ValueError, match=r"sigmas=.* give a list of numbers above 0"):
+            add_smoothed(point, sigmas)
+    with pytest.raises(ValueError, match=r"scan has shape \(33, 33\)"):
+        add_smoothed(point[0], [1])
 
 
 def test_a_band_is_tuned_on_all_scans_together():
@@ -53,12 +60,39 @@ def test_a_band_is_tuned_on_all_scans_together():
     assert chain.tuned.scores[1] == score
 
 
-def test_total_variation_keeps_an_edge_and_takes_noise():
-    step = np.repeat([0.2, 0.8], 12)[:, None, None] * np.ones((1, 20, 20))
-    noisy = step + 0.05 * noise_fields(1, step.shape)[0]
-    smooth = total_variation(noisy, 0.1)
-    assert np.abs(smooth - step).mean() < 0.3 * np.abs(noisy - step).mean()
-    assert np.abs(gaussian_filter(noisy, 1.5) - step)[11:13].mean() > np.abs(smooth - step).max()
+def test_trees_see_the_scan_and_its_filters():
+    scan = noise_fields(1, (12, 10, 8))[0]
+    where = np.zeros(scan.shape, bool)
+    where[3, 4, 5] = where[7, 2, 1] = True
+    seen = describe_voxels(scan, where)
+    assert seen.shape == (2, 16) and seen.dtype == np.float32
+    for column, expected in (
+        (0, scan),
+        (7, gaussian_filter(scan, 8)),
+        (9, gaussian_laplace(scan, 1.5)),
+        (12, gaussian_gradient_magnitude(scan, 1)),
+    ):
+        np.testing.assert_allclose(seen[:, column], expected[where], atol=1e-5)
+
+
+def test_trees_find_what_no_band_of_thresholds_can():
+    x, _, z = np.indices((36, 32, 28))
+    stripes = np.where(x < 16, (-1.0) ** z, (-1.0) ** (z // 7))  # one brightness, thin or thick
+    scan = 0.6 + 0.1 * stripes + 0.02 * noise_fields(1)[0]
+    mask = x < 16
+    scan[:, :3], mask[:, :3] = 0, False  # air
+    assert best_band([scan], [mask])[2] < 0.7
+    trees = train_trees([scan, scan], mask)
+    assert dice(mask, trees(scan)) > 0.97 and not trees(scan)[:, :3].any()
+    assert not trees(np.zeros_like(scan)).any()
+    assert np.array_equal(train_trees([scan, scan], mask)(scan), trees(scan))  # one seed
+
+
+def test_tissue_is_picked_anew_in_each_scan():
+    scan = np.where(np.arange(64)[:, None, None] < 32, 0, 0.5) * np.ones((64, 40, 40))
+    one, other = (pick_tissue(scan, scan > 0, (0, number)) for number in (0, 1))
+    assert one.sum() == other.sum() == PICKED and not np.array_equal(one, other)
+    assert not one[:32].any() and pick_tissue(scan, scan > 0, 0, 10**6).sum() == 32 * 40 * 40
 
 
 def test_a_mixture_finds_the_middle_of_three_tissues():
@@ -90,7 +124,7 @@ def test_a_network_sees_both_channels_and_keeps_the_extents():
     inputs = keras.Input((None, None, None, 2))
     model = keras.Model(inputs, inputs[..., :1] * inputs[..., 1:])  # both channels
     scan = np.random.default_rng(0).random((20, 33, 17)).astype(np.float32)
-    mask = GrayNetwork(model, 1.5, 16)(scan)
+    mask = GrayNetwork(model, [1.5], 16)(scan)
     assert np.array_equal(mask, scan * gaussian_filter(scan, 1.5) > 0.5)
     assert 0.01 < mask.mean() < 0.3
 
@@ -103,3 +137,17 @@ def test_errors_name_argument_and_value():
         gray_by_mixture(CLEAN, 0)
     with pytest.raises(ValueError, match="strengths is empty"):
         tune_band(gaussian_filter, (), [CLEAN], CLEAN > 0)
+    for scans, mask, text in (
+        ([], CLEAN > 0, "0 scans, a mask of bool: give at least one"),
+        ([CLEAN], CLEAN, "1 scans, a mask of float64: give at least one, and bool"),
+        ([CLEAN, CLEAN[1:]], CLEAN > 0, r"scan \(3, 4, 4\), mask \(4, 4, 4\): they must agree"),
+        ([0.1 * CLEAN], CLEAN > 0, "no voxel above 0.15"),
+        ([CLEAN * [1, 1, 1, np.nan]], CLEAN > 0, "scan of shape .* NaN"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            train_trees(scans, mask)
+    with pytest.raises(ValueError, match=r"scan of shape .* NaN"):
+        VoxelTrees(None)(CLEAN * np.nan)
+    for where in (np.ones((4, 4, 4), int), CLEAN[0] > 0):
+        with pytest.raises(ValueError, match=r"where is .*: give bool \(4, 4, 4\)"):
+            describe_voxels(CLEAN, where)
