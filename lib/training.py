@@ -15,8 +15,9 @@ from lib.sampling import PatchSampler
 class PatchDataset(keras.utils.PyDataset):
     """Batches of random patches, drawn when they are asked for.
 
-    A batch depends on (seed, epoch, index) alone, whatever the order, the number of workers and
-    what was drawn before: a training that resumes at epoch 7 sees the batches of epoch 7.
+    A batch depends on (seed, epoch, index) alone, whatever the order and what was drawn before: a
+    training that resumes at epoch 7 sees the batches of epoch 7. One thread draws: with several,
+    Keras asks ahead past the end of an epoch, and they were no faster.
     Keras neither tells a data set which epoch it is nor leaves its order alone, so train with
     `train`, which does both.
 
@@ -25,25 +26,16 @@ class PatchDataset(keras.utils.PyDataset):
         batch_size: patches a batch.
         batches: batches an epoch.
         seed: chooses the patches.
-        workers: threads that draw ahead.
 
     Raises:
         ValueError: a size below 1.
     """
 
-    def __init__(
-        self,
-        sampler: PatchSampler,
-        batch_size: int,
-        batches: int,
-        *,
-        seed: int = 0,
-        workers: int = 1,
-    ):
+    def __init__(self, sampler: PatchSampler, batch_size: int, batches: int, *, seed: int = 0):
         for name, value in (("batch_size", batch_size), ("batches", batches)):
             if value < 1:
                 raise ValueError(f"{name}={value}: give 1 or more")
-        super().__init__(workers=workers)
+        super().__init__()
         self.sampler, self.batch_size, self.batches = sampler, batch_size, batches
         self.seed, self.epoch = seed, 0
 
