@@ -171,6 +171,7 @@ def best_band(
     Raises:
         ValueError: values outside 0..1, masks of another shape, nothing to be found.
     """
+    thresholds = np.arange(levels + 1) / levels
     counts = np.zeros((2, levels + 1), np.int64)  # voxels a level: in the mask, in all
     for scan, mask in zip(scans, masks, strict=True):
         if np.shape(scan) != np.shape(mask) or not (np.min(scan) >= 0 and np.max(scan) <= 1):
@@ -178,7 +179,7 @@ def best_band(
                 f"a scan {np.shape(scan)} in {np.min(scan):g}..{np.max(scan):g} with a mask "
                 f"{np.shape(mask)}: needed are equal shapes and values in 0..1"
             )
-        level = np.ceil(np.multiply(scan, levels)).astype(np.int64)  # low < value <= high
+        level = np.searchsorted(thresholds, scan)  # low < value <= high
         counts[0] += np.bincount(level[np.asarray(mask, bool)], minlength=levels + 1)
         counts[1] += np.bincount(level.ravel(), minlength=levels + 1)
     if not counts[0].sum():
@@ -187,7 +188,7 @@ def best_band(
     both, found = below[:, None, :] - below[:, :, None]  # (low, high) each
     scores = np.triu(2 * both / (np.maximum(found, 0) + counts[0].sum()))
     low, high = np.unravel_index(scores.argmax(), scores.shape)
-    return low / levels, high / levels, float(scores[low, high])
+    return thresholds[low], thresholds[high], float(scores[low, high])
 
 
 def seam_score(volume: np.ndarray, starts: Sequence[Sequence[int]], size: Sequence[int]) -> float:

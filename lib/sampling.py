@@ -36,8 +36,9 @@ class PatchSampler:
         keep: the chance with which a patch outside the window is kept all the same.
 
     Raises:
-        ValueError: pairs that do not fit together, a patch larger than a volume, turns of unequal
-            extents, shares outside 0..1, contrast or gain below 0, a window with swapped ends.
+        ValueError: pairs that do not fit together in shape or place, a patch larger than a volume,
+            turns of unequal extents, shares outside 0..1, contrast or gain below 0, a window with
+            swapped ends.
 
     Warns:
         UserWarning: a volume without a labelled voxel, by name; it gives background patches.
@@ -162,7 +163,19 @@ def _shapes(pair, number: int, size) -> tuple[tuple, tuple]:
         )
     if np.any(np.less(image[:3], size)):
         raise ValueError(f"{_name(pair, number)} is {image}: too small for size={size}")
+    _check_places(pair, _name(pair, number))
     return image, label
+
+
+def _check_places(pair, name: str) -> None:
+    """An image and its label, where both tell their place, lie at the same one."""
+    if all(isinstance(source, Volume) for source in pair):
+        image, label = (source.affine for source in pair)
+        if not np.allclose(image, label, atol=1e-3):
+            raise ValueError(
+                f"{name}: image and label lie elsewhere, their affines are {image.tolist()} and "
+                f"{label.tolist()}; give the label on the image's grid"
+            )
 
 
 def _named_axes(names, argument: str) -> list[int]:

@@ -27,7 +27,7 @@ class Volume:
         name: what messages call the volume.
 
     Raises:
-        ValueError: other shapes, or an affine that is not finite or cannot be inverted.
+        ValueError: no array, other shapes, or an affine that is not finite or cannot be inverted.
     """
 
     data: np.ndarray
@@ -35,6 +35,8 @@ class Volume:
     name: str = ""
 
     def __post_init__(self):
+        if not hasattr(self.data, "dtype"):
+            raise ValueError(f"data is a {type(self.data).__name__}: give an array")
         if np.ndim(self.data) not in (3, 4) or 0 in np.shape(self.data):
             raise ValueError(
                 f"data has shape {np.shape(self.data)}: a volume is (X, Y, Z) or (X, Y, Z, C), "

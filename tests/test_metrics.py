@@ -169,6 +169,17 @@ def test_best_band_tries_every_pair():
     assert score == pytest.approx(max(best.values())) == best[low, high]
 
 
+@pytest.mark.parametrize("levels", [100, 255])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_best_band_gives_the_dice_that_it_says(levels, kind):
+    scan = (np.arange(256) / 255).astype(kind)  # 8 bit: values on the thresholds, or beside them
+    truth = (np.arange(256) > 51) & (np.arange(256) <= 178)
+    low, high, score = best_band([scan], [truth], levels)
+    found = (scan > low) & (scan <= high)
+    assert score == pytest.approx(2 * np.sum(found & truth) / (found.sum() + truth.sum()))
+    assert score > 0.98
+
+
 @pytest.mark.filterwarnings("error")
 def test_best_band_of_all_that_is_there():
     assert best_band([np.array([0, 0.5])], [np.array([0, 1])], levels=4) == (0, 0.5, 1)

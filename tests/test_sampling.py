@@ -229,7 +229,7 @@ def test_files_volumes_and_arrays_give_the_same(tmp_path):
     np.save(tmp_path / "label.npy", label)
     sources = [
         (image, label),
-        (Volume.with_spacing(image, 1), Volume.with_spacing(label, 2)),
+        (Volume.with_spacing(image, 2), Volume.with_spacing(label, 2)),
         (tmp_path / "image.npy", str(tmp_path / "label.npy")),
         [tmp_path / "image.npy", label],
     ]
@@ -237,6 +237,13 @@ def test_files_volumes_and_arrays_give_the_same(tmp_path):
     first, *others = (drawn([pair], 3, 10, seed=4, **options) for pair in sources)
     for other in others:
         assert np.array_equal(first[0], other[0]) and np.array_equal(first[1], other[1])
+
+
+def test_a_label_at_another_place_is_refused():
+    image, label = (Volume.with_spacing(places(6, 6, 6), mm, "head 7") for mm in (1, 2))
+    with pytest.raises(ValueError, match="head 7: image and label lie elsewhere"):
+        PatchSampler([(image, label)], 3)
+    PatchSampler([(image, label.data)], 3)  # an array tells no place
 
 
 def test_channels_come_last_and_any_of_them_is_foreground():

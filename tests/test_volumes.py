@@ -45,6 +45,7 @@ def assert_same(volume, data, affine, stored):
 @pytest.mark.parametrize(
     ("data", "affine", "word"),
     [
+        ([[[1]]], PLACE, "data is a list: give an array"),
         (np.zeros((2, 3)), PLACE, r"shape \(2, 3\)"),
         (np.zeros((2, 3, 4, 5, 6)), PLACE, r"shape \(2, 3, 4, 5, 6\)"),
         (np.zeros((2, 0, 4)), PLACE, r"shape \(2, 0, 4\)"),

@@ -55,7 +55,7 @@ def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
         volumes, truths: sequences of (X, Y, Z), pairs of one shape; one gain for all pairs.
         size: the PSF's extents in voxels, one number or one for each axis.
         penalty: on the sum of squares of the PSF's voxels, relative to what the truths weigh; the
-            more, the less noise in the PSF and the smaller its sum. 0: none.
+            more, the less noise in the PSF, and the further it is from the best fit. 0: none.
 
     Returns:
         (a, b, c) float64, centre at ``size // 2``; its sum is the gain from truth to volume.
