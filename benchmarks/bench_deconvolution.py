@@ -12,7 +12,7 @@ from functools import partial
 
 import numpy as np
 from scipy import fft
-from skimage import restoration
+from skimage import filters, restoration
 
 from lib.metrics import correlation
 from lib.microscopy.bead_sets import bead_pair
@@ -21,7 +21,6 @@ from lib.microscopy.deconvolution import (
     blind_richardson_lucy,
     linear_background,
     richardson_lucy,
-    sharpen,
     wiener,
 )
 from lib.microscopy.psf import estimate_psf, gaussian_psf
@@ -74,7 +73,8 @@ def restorations(volume, psf, learned, wide):
     ground = linear_background(volume)
     above = np.maximum(volume - ground, 0)
     yield "the volume itself", volume
-    yield "sharpen, amount 3", sharpen(volume, SIGMA, 3)
+    sharpened = filters.unsharp_mask(volume, SIGMA, 3, preserve_range=True)
+    yield "sharpen, amount 3", sharpened
     yield "Wiener, skimage", restoration.wiener(volume, psf, BALANCE, clip=False)
     yield "Wiener, lib", wiener(volume, psf, BALANCE)
     for n in (10, 30, 100, 300, 1000):

@@ -1,7 +1,8 @@
 """Cut volumes into patches, put them together again, and draw random ones for training.
 
-A volume is ``(X, Y, Z)`` or ``(X, Y, Z, C)``, a stack of patches ``(N, x, y, z[, C])``; patches
-follow one another along z first, then y, then x, then volume by volume.
+A volume is ``(X, Y, Z)``, several are ``(volumes, X, Y, Z[, C])``: one with channels needs its
+first axis, ``volume[None]``. A stack of patches is ``(N, x, y, z[, C])``; they follow one another
+along z first, then y, then x, then volume by volume.
 
 The method is that of "Patch learning for 3D images" (github.com/wjh1065), which goes back to the 2D
 package keras-unet, freed of its limits: any shape and stride, nothing dropped at the far edge,
@@ -98,13 +99,22 @@ def get_patches(img_arr: np.ndarray, size=128, stride=None) -> np.ndarray:
         (N, *size[, C]) in the type of ``img_arr``; a copy.
 
     Raises:
-        ValueError: other dimensions, or not 1 <= stride <= size <= extent on each axis.
+        ValueError: other dimensions, or not 1 <= stride <= size <= extent on each axis; that of
+            four dimensions says that they were read as several volumes without channels.
     """
     volumes = np.asarray(img_arr)
     if volumes.ndim not in (3, 4, 5):
         raise ValueError(f"img_arr has shape {volumes.shape}: needed are 3, 4 or 5 dimensions")
     volumes = volumes[None] if volumes.ndim == 3 else volumes
-    size, starts = _grid(volumes.shape[1:4], size, stride)
+    try:
+        size, starts = _grid(volumes.shape[1:4], size, stride)
+    except ValueError as error:
+        if volumes.ndim != 4:
+            raise
+        read = f"img_arr {volumes.shape} is read as (volumes, X, Y, Z)"
+        raise ValueError(
+            f"{error}; {read}: give one volume with channels as img_arr[None]"
+        ) from None
     grid = list(patch_grid(starts, size))
     patches = np.empty((len(volumes) * len(grid), *size, *volumes.shape[4:]), volumes.dtype)
     for patch, (volume, where) in zip(patches, itertools.product(volumes, grid), strict=True):

@@ -241,6 +241,10 @@ CUBE = np.zeros((8, 8, 8))
     [
         (lambda: get_patches(CUBE, 4, 5), "stride=5, size=4 .* 8 voxels"),
         (lambda: get_patches(CUBE, 4, 0), "stride=0"),
+        (
+            lambda: get_patches(np.ones((8, 8, 8, 2)), 4),
+            r"axis of 2 .*\(8, 8, 8, 2\) is read as .*\[None",
+        ),
         (lambda: get_patches(CUBE, 4, -2), "stride=-2"),
         (lambda: get_patches(CUBE, 0), "size=0"),
         (lambda: get_patches(CUBE, 9), "size=9 on an axis of 8 voxels"),

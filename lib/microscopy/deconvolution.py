@@ -1,4 +1,4 @@
-"""Classical deconvolution: Richardson-Lucy, Wiener, sharpen filter.
+"""Classical deconvolution: Richardson-Lucy and Wiener; scikit-image has the sharpen filter.
 
 A volume is (X, Y, Z) in any unit of intensity. A point spread function (PSF) is (a, b, c), any
 extents, odd or even, even larger than the volume; its centre is the voxel ``size // 2`` of each
@@ -13,7 +13,6 @@ from skimage import restoration
 from tqdm import tqdm
 
 from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit_psf
-from lib.patches import per_axis
 
 ROUNDS = 20  # of the robust plane: on noise alone each leaves a third of the error
 
@@ -138,26 +137,6 @@ def wiener(volume: np.ndarray, psf: np.ndarray, balance: float) -> np.ndarray:
     result = restoration.wiener(mirrored, psf, balance, clip=False)
     begins_ends = zip(margin // 2, margin // 2 + volume.shape, strict=True)
     return result[tuple(slice(*both) for both in begins_ends)]
-
-
-def sharpen(volume: np.ndarray, sigma, amount: float) -> np.ndarray:
-    """Unsharp masking: volume + amount · (volume - the volume blurred by a Gaussian).
-
-    Args:
-        volume: (X, Y, Z), any finite values.
-        sigma: standard deviation of the Gaussian in voxels, one number or one for each axis.
-        amount: 0 changes nothing; below 0 blurs.
-
-    Returns:
-        (X, Y, Z) in units of ``volume``, not clipped: edges overshoot.
-
-    Raises:
-        ValueError: no finite 3D array, a negative sigma, or an amount that is not finite.
-    """
-    volume, sigma = real_array(volume, "volume"), per_axis(sigma, "sigma", float)
-    if min(sigma) < 0 or not np.isfinite(amount):
-        raise ValueError(f"sigma={sigma}, amount={amount}: give 0 or more, and a finite number")
-    return volume + amount * (volume - ndimage.gaussian_filter(volume, sigma))
 
 
 def linear_background(volume: np.ndarray) -> np.ndarray:

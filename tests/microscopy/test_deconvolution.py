@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 from scipy.signal import convolve, correlate, fftconvolve
-from skimage import filters, restoration
+from skimage import restoration
 
 from lib.microscopy.deconvolution import (
     blind_richardson_lucy,
     linear_background,
     richardson_lucy,
-    sharpen,
     wiener,
 )
 from lib.microscopy.psf import gaussian_psf
@@ -272,19 +271,6 @@ def test_wiener_keeps_a_constant_for_psfs_of_any_size(size):
 def test_wiener_refuses(balance):
     with pytest.raises(ValueError, match=f"balance={balance}: give more than 0"):
         wiener(np.ones((3, 3, 3)), gaussian_psf(1), balance)
-
-
-@pytest.mark.parametrize("sigma, amount", [(1.5, 2), ((1, 0, 2), 0.5), (1, -0.7), (2, 0)])
-def test_sharpen_is_scikit_image_s_unsharp_mask(sigma, amount):
-    volume = 500 * random(9, 8, 7) - 100
-    expected = filters.unsharp_mask(volume, sigma, amount, preserve_range=True)
-    np.testing.assert_allclose(sharpen(volume, sigma, amount), expected, atol=1e-9)
-
-
-@pytest.mark.parametrize("sigma, amount", [(-1, 1), (1, np.nan), ((1, 1, -2), 1)])
-def test_sharpen_refuses(sigma, amount):
-    with pytest.raises(ValueError, match=r"sigma=\(.*\), amount=.*: give 0 or more, and a finite"):
-        sharpen(np.ones((3, 3, 3)), sigma, amount)
 
 
 def test_blind_is_the_formula_for_scene_and_psf():
