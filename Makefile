@@ -52,7 +52,8 @@ clean:
 	rm -rf build data/generated
 
 # What data/generated is made by: a change there makes it anew.
-MAKERS := tools/make_data.py lib/arrays.py lib/intensity.py lib/volumes.py $(wildcard lib/formats/*.py) \
+MAKERS := tools/make_data.py $(addprefix lib/,arrays.py datasets.py intensity.py volumes.py) \
+	$(wildcard lib/formats/*.py) \
 	$(addprefix lib/microscopy/,phantoms.py bead_sets.py psf.py)
 
 data/generated/.stamp: $(VENV)/run.stamp $(MAKERS)

@@ -1,8 +1,30 @@
-"""A folder of image/label pairs, looked through before a training does."""
+"""A folder of image/label pairs: found by name, looked through before a training does."""
+
+from pathlib import Path
 
 import numpy as np
 
-from lib.volumes import Volume, VolumeError, load_volume, read_pairs
+from lib import formats
+from lib.formats.common import natural
+from lib.volumes import Volume, VolumeError, load_volume
+
+
+def read_pairs(folder) -> list[tuple[Path, Path]]:
+    """Image and label files of the same name, from ``folder/image`` and ``folder/label``.
+
+    The suffix may differ (``a.nii.gz`` and ``a.mat`` are a pair); hidden files and the ``.json`` or
+    ``.raw.gz`` beside a volume do not count. Natural order: z9 before z10.
+
+    Raises:
+        VolumeError: a missing or empty folder, files without a partner (each is named), two files
+            of one name, files that are no volumes.
+    """
+    images, labels = (_named_volumes(Path(folder) / part) for part in ("image", "label"))
+    alone = [p for n, p in images.items() if n not in labels]
+    alone += [p for n, p in labels.items() if n not in images]
+    if alone:
+        raise VolumeError(f"{folder}: without a partner: {', '.join(map(str, alone))}")
+    return [(images[name], labels[name]) for name in images]
 
 
 def check_dataset(folder, key: str = "voxel") -> list[dict]:
@@ -24,6 +46,25 @@ def check_dataset(folder, key: str = "voxel") -> list[dict]:
     if faults:
         raise VolumeError("\n".join([f"{folder}: {len(faults)} faults", *faults]))
     return rows
+
+
+def _named_volumes(folder: Path) -> dict[str, Path]:
+    """The volumes of a folder by name without suffix."""
+    if not folder.is_dir():
+        raise VolumeError(f"{folder}: no such folder; needed are image/ and label/")
+    found = {}
+    for path in sorted(folder.iterdir(), key=natural):
+        if path.name.startswith(".") or path.name.endswith((".json", ".raw", ".raw.gz")):
+            continue
+        if not formats.suffix(path) and not path.is_dir():
+            raise VolumeError(f"{path}: is no volume; known are {', '.join(formats.FORMATS)}")
+        name = formats.stem(path)
+        if name in found:
+            raise VolumeError(f"{path}: has the same name as {found[name].name}; keep one")
+        found[name] = path
+    if not found:
+        raise VolumeError(f"{folder}: holds no volumes")
+    return found
 
 
 def _load_all(paths, key: str, faults: list[str]) -> list[Volume]:

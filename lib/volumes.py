@@ -14,7 +14,7 @@ import numpy as np
 
 from lib import formats
 from lib.formats import VolumeError
-from lib.formats.common import natural, spacing_of
+from lib.formats.common import spacing_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,40 +212,3 @@ def _move_all(folder: Path, path: Path) -> None:
             shutil.rmtree(folder / "old")
         else:
             os.replace(item, target)
-
-
-def read_pairs(folder) -> list[tuple[Path, Path]]:
-    """Image and label files of the same name, from ``folder/image`` and ``folder/label``.
-
-    The suffix may differ (``a.nii.gz`` and ``a.mat`` are a pair); hidden files and the ``.json`` or
-    ``.raw.gz`` beside a volume do not count. Natural order: z9 before z10.
-
-    Raises:
-        VolumeError: a missing or empty folder, files without a partner (each is named), two files
-            of one name, files that are no volumes.
-    """
-    images, labels = (_named_volumes(Path(folder) / part) for part in ("image", "label"))
-    alone = [p for n, p in images.items() if n not in labels]
-    alone += [p for n, p in labels.items() if n not in images]
-    if alone:
-        raise VolumeError(f"{folder}: without a partner: {', '.join(map(str, alone))}")
-    return [(images[name], labels[name]) for name in images]
-
-
-def _named_volumes(folder: Path) -> dict[str, Path]:
-    """The volumes of a folder by name without suffix."""
-    if not folder.is_dir():
-        raise VolumeError(f"{folder}: no such folder; needed are image/ and label/")
-    found = {}
-    for path in sorted(folder.iterdir(), key=natural):
-        if path.name.startswith(".") or path.name.endswith((".json", ".raw", ".raw.gz")):
-            continue
-        if not formats.suffix(path) and not path.is_dir():
-            raise VolumeError(f"{path}: is no volume; known are {', '.join(formats.FORMATS)}")
-        name = formats.stem(path)
-        if name in found:
-            raise VolumeError(f"{path}: has the same name as {found[name].name}; keep one")
-        found[name] = path
-    if not found:
-        raise VolumeError(f"{folder}: holds no volumes")
-    return found

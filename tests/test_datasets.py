@@ -2,10 +2,38 @@
 
 import numpy as np
 import pytest
-from scans import DATA, TURNED, put
+from scans import DATA, TURNED, put, slices
 
-from lib.datasets import check_dataset
+from lib.datasets import check_dataset, read_pairs
 from lib.volumes import Volume, VolumeError
+
+
+def test_pairs(tmp_path):
+    image = {"z10.nii.gz": DATA, "z9.mat": DATA, "z9.json": "{}", ".hidden": "", "s.nhdr": DATA}
+    put(tmp_path, image=image, label={"z9.npy": DATA, "z10.tif": DATA, "s.zarr": DATA})
+    names = [(image.name, label.name) for image, label in read_pairs(str(tmp_path))]
+    assert names == [("s.nhdr", "s.zarr"), ("z9.mat", "z9.npy"), ("z10.nii.gz", "z10.tif")]
+    slices(tmp_path / "image/t", np.zeros((2, 3), np.uint8))
+    put(tmp_path, label={"t.npy": DATA})
+    assert (tmp_path / "image/t", tmp_path / "label/t.npy") in read_pairs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "words"),
+    [
+        ({"a.npy": DATA, "b.npy": DATA}, {"a.npy": DATA, "c.npy": DATA}, ["b.npy", "c.npy"]),
+        ({"a.npy": DATA, "a.mat": DATA}, {"a.npy": DATA}, ["a.npy", "a.mat", "keep one"]),
+        ({"a.jpg": "x"}, {"a.npy": DATA}, ["a.jpg", "known are .mat"]),
+        ({"a.json": "x"}, {"a.npy": DATA}, ["image", "no volumes"]),
+        ({"a.npy": DATA}, {}, ["label", "no such folder"]),
+        ({}, {}, ["image", "no such folder"]),
+    ],
+)
+def test_pairs_refused(tmp_path, image, label, words):
+    put(tmp_path, image=image, label=label)
+    with pytest.raises(VolumeError) as caught:
+        read_pairs(tmp_path)
+    assert all(word in str(caught.value) for word in (str(tmp_path), *words))
 
 
 def test_check_dataset(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scans import DATA, PLACE, TURNED, put, slices
+from scans import DATA, PLACE, TURNED, slices
 
 from lib import volumes
 from lib.formats import FORMATS, matlab
@@ -19,7 +19,6 @@ from lib.volumes import (
     Volume,
     VolumeError,
     load_volume,
-    read_pairs,
     save_volume,
 )
 
@@ -222,34 +221,6 @@ def test_what_cannot_be_saved(tmp_path, name, data, word):
         save_volume(Volume(data, PLACE), tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_pairs(tmp_path):
-    image = {"z10.nii.gz": DATA, "z9.mat": DATA, "z9.json": "{}", ".hidden": "", "s.nhdr": DATA}
-    put(tmp_path, image=image, label={"z9.npy": DATA, "z10.tif": DATA, "s.zarr": DATA})
-    names = [(image.name, label.name) for image, label in read_pairs(str(tmp_path))]
-    assert names == [("s.nhdr", "s.zarr"), ("z9.mat", "z9.npy"), ("z10.nii.gz", "z10.tif")]
-    slices(tmp_path / "image/t", np.zeros((2, 3), np.uint8))
-    put(tmp_path, label={"t.npy": DATA})
-    assert (tmp_path / "image/t", tmp_path / "label/t.npy") in read_pairs(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("image", "label", "words"),
-    [
-        ({"a.npy": DATA, "b.npy": DATA}, {"a.npy": DATA, "c.npy": DATA}, ["b.npy", "c.npy"]),
-        ({"a.npy": DATA, "a.mat": DATA}, {"a.npy": DATA}, ["a.npy", "a.mat", "keep one"]),
-        ({"a.jpg": "x"}, {"a.npy": DATA}, ["a.jpg", "known are .mat"]),
-        ({"a.json": "x"}, {"a.npy": DATA}, ["image", "no volumes"]),
-        ({"a.npy": DATA}, {}, ["label", "no such folder"]),
-        ({}, {}, ["image", "no such folder"]),
-    ],
-)
-def test_pairs_refused(tmp_path, image, label, words):
-    put(tmp_path, image=image, label=label)
-    with pytest.raises(VolumeError) as caught:
-        read_pairs(tmp_path)
-    assert all(word in str(caught.value) for word in (str(tmp_path), *words))
 
 
 def test_a_crop_keeps_its_place():

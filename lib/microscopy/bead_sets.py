@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from lib.arrays import check_count, check_extents
+from lib.datasets import read_pairs
 from lib.intensity import rescale
 from lib.microscopy.phantoms import bead_volume, observe_beads
 from lib.microscopy.psf import gaussian_psf
-from lib.volumes import Volume, VolumeError, load_volume, read_pairs, save_volume
+from lib.volumes import Volume, VolumeError, load_volume, save_volume
 
 SIGMA = (1.5, 1.5, 4.0)  # voxels, the Gaussian PSF of the phantoms: stretched along depth
 BEAD = 3  # voxels, further than a bead reaches from its centre
@@ -164,7 +165,7 @@ def read_bead_set(folder, like=None) -> list[tuple[np.ndarray, np.ndarray]]:
     label is scaled by those of all labels together, so that a dim bead stays dim.
 
     Args:
-        folder: holds ``image`` and ``label`` (`lib.volumes.read_pairs`).
+        folder: holds ``image`` and ``label`` (`lib.datasets.read_pairs`).
         like: another such folder, whose labels give the scale: the training set's, for a
             validation set, whose labels may then leave 0..1. None: this one's.
 
