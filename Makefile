@@ -54,7 +54,7 @@ clean:
 # What data/generated is made by: a change there makes it anew.
 MAKERS := tools/make_data.py $(addprefix lib/,arrays.py datasets.py intensity.py volumes.py) \
 	$(wildcard lib/formats/*.py) \
-	$(addprefix lib/microscopy/,phantoms.py bead_sets.py psf.py)
+	$(addprefix lib/microscopy/,phantoms.py bead_sets.py blur.py psf.py)
 
 data/generated/.stamp: $(VENV)/run.stamp $(MAKERS)
 	$(PY) tools/make_data.py

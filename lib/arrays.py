@@ -33,3 +33,36 @@ def check_count(value, name: str) -> None:
     """
     if not (value >= 0 and value % 1 == 0):
         raise ValueError(f"{name}={value}: give a whole number, 0 or more")
+
+
+def real_array(value, name: str, least: float = -np.inf) -> np.ndarray:
+    """As (X, Y, Z) float64, if that it is, else float32.
+
+    Raises:
+        ValueError: another number of dimensions or no numbers, a value below ``least``, infinite
+            or not a number; the text holds ``name``.
+    """
+    array = np.asarray(value)
+    if array.ndim != 3 or not array.size or array.dtype.kind not in "buif":
+        raise ValueError(f"{name} is {array.dtype} {array.shape}: give real numbers (X, Y, Z)")
+    array = array.astype(np.float64 if array.dtype == np.float64 else np.float32, copy=False)
+    for extreme in (array.min(), array.max()):  # NaN, if one value is
+        if not (np.isfinite(extreme) and extreme >= least):
+            rule = "finite values" if least == -np.inf else f"finite values, {least:g} or more"
+            raise ValueError(f"{name} holds {extreme:g}: give {rule}")
+    return array
+
+
+def per_axis(value, name: str, kind=int) -> tuple:
+    """``value`` as one ``kind`` per axis; a single number serves all three.
+
+    Raises:
+        ValueError: ``value`` is neither one number nor three, not finite, or has a fraction where
+            ``kind`` is int; the text holds ``name``.
+    """
+    values = np.asarray(value)
+    fits = values.dtype.kind in "iuf" and values.shape in [(), (3,)] and np.isfinite(values).all()
+    if not fits or (kind is int and np.any(values != np.floor(values))):
+        number = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{name}={value!r}: give {number}, or three, one for each axis")
+    return tuple(kind(v) for v in np.broadcast_to(values, 3))

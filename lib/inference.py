@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from lib.patches import blending_weights, outer, patch_grid, per_axis
+from lib.arrays import per_axis
+from lib.patches import blending_weights, outer, patch_grid
 from lib.volumes import Volume
 
 

@@ -14,22 +14,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from lib.arrays import per_axis
+
 BLENDS = ("last", "mean", "gaussian")
-
-
-def per_axis(value, name: str, kind=int) -> tuple:
-    """``value`` as one ``kind`` per axis; a single number serves all three.
-
-    Raises:
-        ValueError: ``value`` is neither one number nor three, not finite, or has a fraction where
-            ``kind`` is int; the text holds ``name``.
-    """
-    values = np.asarray(value)
-    fits = values.dtype.kind in "iuf" and values.shape in [(), (3,)] and np.isfinite(values).all()
-    if not fits or (kind is int and np.any(values != np.floor(values))):
-        number = "a whole number" if kind is int else "a number"
-        raise ValueError(f"{name}={value!r}: give {number}, or three, one for each axis")
-    return tuple(kind(v) for v in np.broadcast_to(values, 3))
 
 
 def patch_starts(extent: int, size: int, stride: int) -> list[int]:

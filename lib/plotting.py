@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 
+from lib.arrays import per_axis
 from lib.pages import BESIDE, COLUMNS, GAP, WIDTH, add_legend, open_page, panel_width
-from lib.patches import per_axis
 from lib.volumes import Volume
 
 TALLEST = 4.4  # inches, of a picture

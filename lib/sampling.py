@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.patches import per_axis
+from lib.arrays import per_axis
 from lib.volumes import Volume
 
 AXES = {"x": 0, "y": 1, "z": 2}

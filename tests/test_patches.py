@@ -15,7 +15,6 @@ from lib.patches import (
     outer,
     patch_grid,
     patch_starts,
-    per_axis,
     reconstruct_patch,
 )
 
@@ -217,20 +216,6 @@ def test_cutting_costs_one_copy():
     assert patches.nbytes > 5_000_000 and peak < 1.1 * patches.nbytes + 200_000
     patches[0] = 0
     assert volume.all(), "a copy, not a view"
-
-
-@pytest.mark.parametrize("value, axes", [(5, (5, 5, 5)), ((1, 2, 3), (1, 2, 3)), (4.0, (4, 4, 4)),
-                                         (np.array([1, 2, 3]), (1, 2, 3))])  # fmt: skip
-def test_per_axis(value, axes):
-    result = per_axis(value, "size")
-    assert result == axes and all(type(v) is int for v in result)
-    assert per_axis(0.5, "gap", float) == (0.5, 0.5, 0.5)
-
-
-@pytest.mark.parametrize("value", [1.5, (1, 2), "8", True, None, np.inf, np.nan, (1, 2, np.inf)])
-def test_per_axis_names_what_it_refuses(value):
-    with pytest.raises(ValueError, match=r"size=.*whole number, or three"):
-        per_axis(value, "size")
 
 
 CUBE = np.zeros((8, 8, 8))

@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from skimage.segmentation import watershed
 
-from lib.patches import per_axis
+from lib.arrays import per_axis, real_array
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def detect_beads(volume: np.ndarray, threshold: float, min_distance: int = 2) ->
         ValueError: not three dimensions, values that are not finite, ``threshold`` outside
             [0, 1), ``min_distance`` below 1.
     """
-    volume = _finite_volume(volume)
+    volume = real_array(volume, "volume").astype(np.float64)
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold={threshold}: give at least 0 and less than 1")
     if min_distance < 1:
@@ -160,7 +160,8 @@ def bead_elongation(volume: np.ndarray, centres: np.ndarray, window=(4, 4, 8)) -
         ValueError: not three dimensions, not finite, a centre outside the volume, ``window``
             below 1.
     """
-    volume, centres = _finite_volume(volume), _centres(centres, "centres")
+    volume = real_array(volume, "volume").astype(np.float64)
+    centres = _centres(centres, "centres")
     window = per_axis(window, "window")
     if min(window) < 1:
         raise ValueError(f"window={window}: give 1 voxel or more")
@@ -206,13 +207,6 @@ def _match(truths: int, found: int, matched: int, errors: tuple) -> BeadMatch:
     precision, recall = matched / max(found, 1), matched / max(truths, 1)
     f1 = 2 * matched / (truths + found)
     return BeadMatch(truths, found, matched, precision, recall, f1, errors)
-
-
-def _finite_volume(volume) -> np.ndarray:
-    volume = np.asarray(volume, np.float64)
-    if volume.ndim != 3 or not volume.size or not np.all(np.isfinite(volume)):
-        raise ValueError(f"volume has shape {volume.shape}: needed is (X, Y, Z), finite values")
-    return volume
 
 
 def _centres(centres, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Blur in Fourier space for `lib.microscopy.deconvolution`, and what a volume and a PSF must be.
+"""Blur in Fourier space for `lib.microscopy.deconvolution`, and what a PSF must be.
 
 The centre of a point spread function (PSF) is the voxel ``size // 2`` of each axis, whether its
 extents are odd or even.
@@ -6,6 +6,8 @@ extents are odd or even.
 
 import numpy as np
 from scipy import fft
+
+from lib.arrays import real_array
 
 # A voxel that sends less than this share of the most into the window: the window cannot tell it.
 UNSEEN = 1e-3
@@ -79,24 +81,6 @@ def plane(array: np.ndarray) -> np.ndarray:
         slope = offset @ array.mean(axis=others) / (offset @ offset or 1)
         fitted += np.expand_dims(slope * offset, others)
     return fitted
-
-
-def real_array(value, name: str, least: float = -np.inf) -> np.ndarray:
-    """As (X, Y, Z) float64, if that it is, else float32.
-
-    Raises:
-        ValueError: another number of dimensions or no numbers, a value below ``least``, infinite
-            or not a number; the text holds ``name``.
-    """
-    array = np.asarray(value)
-    if array.ndim != 3 or not array.size or array.dtype.kind not in "buif":
-        raise ValueError(f"{name} is {array.dtype} {array.shape}: give real numbers (X, Y, Z)")
-    array = array.astype(np.float64 if array.dtype == np.float64 else np.float32, copy=False)
-    for extreme in (array.min(), array.max()):  # NaN, if one value is
-        if not (np.isfinite(extreme) and extreme >= least):
-            rule = "finite values" if least == -np.inf else f"finite values, {least:g} or more"
-            raise ValueError(f"{name} holds {extreme:g}: give {rule}")
-    return array
 
 
 def unit_psf(psf, dtype) -> np.ndarray:

@@ -12,7 +12,8 @@ from scipy import ndimage
 from skimage import restoration
 from tqdm import tqdm
 
-from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit_psf
+from lib.arrays import real_array
+from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, unit_psf
 
 ROUNDS = 20  # of the robust plane: on noise alone each leaves a third of the error
 

@@ -6,9 +6,9 @@ Every function takes a ``seed``, an int or several; the same seed gives the same
 import numpy as np
 from scipy.signal import fftconvolve
 
-from lib.arrays import check_count, check_extents
+from lib.arrays import check_count, check_extents, per_axis, real_array
 from lib.intensity import rescale
-from lib.patches import per_axis
+from lib.microscopy.blur import unit_psf
 
 
 def bead_volume(
@@ -82,14 +82,16 @@ def observe_beads(
         ValueError: values that are negative or not finite, a PSF that is empty or black, a
             swapped range, a margin that leaves no window.
     """
-    _check_observation(truth, psf, photons)
+    truth, psf = real_array(truth, "truth", 0), unit_psf(psf, np.float64)
+    if not photons > 0:
+        raise ValueError(f"photons={photons}: give more than 0")
     margin = _margin(margin, truth.shape)
     _check_ranges(glow=glow)
     for name, value in {"peak": peak, "offset": offset, "read_noise": read_noise}.items():
         if not 0 <= value < np.inf:
             raise ValueError(f"{name}={value}: give 0 or more, finite")
     rng = np.random.default_rng(seed)
-    light = fftconvolve(truth, np.divide(psf, np.sum(psf)), mode="full")
+    light = fftconvolve(truth, psf, mode="full")
     first = np.floor_divide(psf.shape, 2) + margin
     extents = np.subtract(truth.shape, 2 * np.array(margin))
     light = light[tuple(slice(a, a + n) for a, n in zip(first, extents, strict=True))]
@@ -121,14 +123,3 @@ def _check_ranges(**ranges) -> None:
     for name, pair in ranges.items():
         if np.shape(pair) != (2,) or not 0 <= pair[0] <= pair[1] < np.inf:
             raise ValueError(f"{name}={pair}: give (lowest, highest), 0 <= lowest <= highest < inf")
-
-
-def _check_observation(truth, psf, photons) -> None:
-    for name, array in {"truth": truth, "psf": psf}.items():
-        fits = np.ndim(array) == 3 and np.size(array) and np.isfinite(array).all()
-        if not fits or np.min(array) < 0:
-            raise ValueError(f"{name} {np.shape(array)}: needed is (X, Y, Z), finite, 0 or more")
-    if not np.sum(psf) > 0:
-        raise ValueError("psf is black: it needs a sum above 0")
-    if not photons > 0:
-        raise ValueError(f"photons={photons}: give more than 0")

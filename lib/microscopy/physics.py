@@ -14,8 +14,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from lib.arrays import real_array
 from lib.intensity import rescale
-from lib.microscopy.blur import real_array
 from lib.microscopy.deconvolution import linear_background, richardson_lucy
 from lib.microscopy.psf import estimate_psf
 from lib.sampling import PatchSampler

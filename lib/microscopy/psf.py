@@ -6,8 +6,8 @@ A PSF is (a, b, c), any extents, odd or even; its centre is the voxel ``size // 
 import numpy as np
 from scipy import optimize
 
-from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array
-from lib.patches import per_axis
+from lib.arrays import per_axis, real_array
+from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane
 
 # Until nothing gets better, or long enough; "maxcor": more memory of the curvature than the usual
 # 10, since the truths hold little of the high frequencies.

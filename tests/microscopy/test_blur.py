@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import convolve
 
-from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, real_array, unit_psf
+from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, unit_psf
 
 extents = st.tuples(*[st.integers(1, 6)] * 3)
 
@@ -73,37 +73,6 @@ def test_plane_is_that_of_least_squares(shape):
     columns = np.stack([np.ones(array.size), *np.indices(shape).reshape(3, -1)], 1)
     solution = np.linalg.lstsq(columns, array.ravel(), rcond=None)[0]
     np.testing.assert_allclose(plane(array), (columns @ solution).reshape(shape), atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "kind, expected",
-    [("u2", "f4"), ("i8", "f4"), ("?", "f4"), ("f2", "f4"), ("f4", "f4"), ("f8", "f8")],
-)
-def test_types(kind, expected):
-    assert real_array(np.ones((1, 2, 3), kind), "volume").dtype == expected
-
-
-@pytest.mark.parametrize(
-    "value, text",
-    [
-        (np.ones((2, 2)), r"volume is float64 \(2, 2\): give real numbers \(X, Y, Z\)"),
-        (np.ones((2, 0, 2)), r"volume is float64 \(2, 0, 2\): give"),
-        (np.ones((1, 1, 1), complex), "volume is complex128"),
-        (np.full((1, 1, 2), "a"), "volume is <U1"),
-        (np.array([[[1, -0.5]]]), "volume holds -0.5: give finite values, 0 or more"),
-        (np.array([[[1, np.nan]]]), "volume holds nan: give finite values, 0 or more"),
-        (np.array([[[1, np.inf]]]), "volume holds inf: give finite values, 0 or more"),
-    ],
-)
-def test_bad_arrays(value, text):
-    with pytest.raises(ValueError, match=text):
-        real_array(value, "volume", 0)
-
-
-def test_negative_values_may_be_allowed():
-    assert real_array([[[-3.0]]], "volume") == -3
-    with pytest.raises(ValueError, match=r"volume holds -inf: give finite values$"):
-        real_array([[[-np.inf]]], "volume")
 
 
 def test_unit_psf():
