@@ -1,14 +1,12 @@
 """Layers: refused extents, models that save and load, FourierConv3D beside Keras's Conv3D."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from elsewhere import run_elsewhere
 
 from lib.layers import DivisibleExtents, FourierConv3D
 
@@ -299,15 +297,11 @@ np.savez(folder + "/answers.npz", **answers)
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_every_backend_gives_the_same_value_and_gradients(backend, tmp_path):
-    pytest.importorskip(backend)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(2, 20, 7, 9, 3)).astype(np.float32)
     kernel = rng.normal(size=(4, 3, 6, 3, 2)).astype(np.float32)
     np.savez(tmp_path / "given.npz", x=x, kernel=kernel)
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
-    command = [sys.executable, "-c", BY_BACKEND, str(tmp_path)]
-    subprocess.run(command, env=environment, check=True, cwd=ROOT)
+    run_elsewhere(backend, BY_BACKEND, tmp_path)
     answers = np.load(tmp_path / "answers.npz")
     for padding in ("same", "reflect"):
         layer = FourierConv3D(2, (4, 3, 6), padding, "direct")

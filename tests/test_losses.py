@@ -1,14 +1,12 @@
 """Losses worked by hand, against scikit-image, in half precision, and through a saved model."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from elsewhere import run_elsewhere
 from skimage.metrics import structural_similarity
 
 from lib.losses import (
@@ -272,17 +270,13 @@ for name in sys.argv[2:]:
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_every_backend_gives_the_same_value_and_gradient(backend, tmp_path):
-    pytest.importorskip(backend)
     rng = np.random.default_rng(0)
     truth = (rng.random((2, 8, 9, 7, 2)) > 0.7).astype("f")
     pred = tf.Variable(rng.random(truth.shape).astype("f"))
     np.save(tmp_path / "truth.npy", truth)
     np.save(tmp_path / "pred.npy", pred.numpy())
     names = [loss.__name__ for loss in LOSSES]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
-    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path), *names]
-    subprocess.run(command, env=environment, check=True, cwd=ROOT)
+    run_elsewhere(backend, ELSEWHERE, tmp_path, *names)
     for loss, name in zip(LOSSES, names, strict=True):
         with tf.GradientTape() as tape:
             value = loss(truth, pred)

@@ -1,13 +1,11 @@
 """The networks: size, shape, extents, and the same output on every backend."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from elsewhere import run_elsewhere
 
 from lib.layers import FourierConv3D
 from lib.models import large_kernel_autoencoder, resunet3d, unet_3l, with_activation
@@ -293,17 +291,12 @@ def answers_elsewhere(backend, models, batch, folder):
     np.save(folder / "batch.npy", batch)
     for number, model in enumerate(models):
         model.save_weights(folder / f"{number}.weights.h5")
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # JAX compiles for half a minute else
-    command = [sys.executable, "-c", ELSEWHERE, str(folder), *BUILDS]
-    subprocess.run(command, env=environment, check=True, cwd=ROOT)
+    run_elsewhere(backend, ELSEWHERE, folder, *BUILDS)
     return [np.load(folder / f"{number}.npy") for number in range(len(models))]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_every_backend_gives_the_same_output_from_the_same_weights(backend, tmp_path):
-    pytest.importorskip(backend)
     keras.utils.set_random_seed(0)
     models = [shaken(eval(build)) for build in BUILDS]
     batch = np.random.default_rng(1).normal(size=(2, 16, 32, 16, 1)).astype(np.float32)

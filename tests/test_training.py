@@ -6,6 +6,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from elsewhere import run_elsewhere
 
 from lib.sampling import PatchSampler
 from lib.training import PatchDataset, adam, step_seconds, train
@@ -75,6 +76,30 @@ def test_training_shows_every_epoch_its_own_batches(sampler, model):
     history = train(model, PatchDataset(sampler, 2, 3), 3)
     np.testing.assert_allclose(history["loss"], expected, rtol=1e-5)
     assert len(set(expected)) == 3
+
+
+ON_JAX = """
+import sys
+import keras
+import numpy as np
+from lib.sampling import PatchSampler
+from lib.training import PatchDataset, train
+image = np.random.default_rng(0).normal(size=(12, 10, 9)).astype(np.float32)
+sampler = PatchSampler([(image, image > 0)], 4, foreground=0.5)
+model = keras.Sequential([keras.Input((None, None, None, 1)), keras.layers.Conv3D(1, 1)])
+model.compile("sgd", loss=lambda y, p: keras.ops.mean(y) + 0 * keras.ops.mean(p))
+history = train(model, PatchDataset(sampler, 2, 3), 3)
+resumed = train(model, PatchDataset(sampler, 2, 3), 3, initial_epoch=2)
+np.save(sys.argv[1], history["loss"] + resumed["loss"])
+"""
+
+
+def test_jax_sees_the_same_batches(sampler, tmp_path):
+    run_elsewhere("jax", ON_JAX, tmp_path / "losses.npy")
+    plain, expected = PatchDataset(sampler, 2, 3), []
+    for plain.epoch in (0, 1, 2, 2):
+        expected.append(np.mean([plain[i][1].mean() for i in range(3)]))
+    np.testing.assert_allclose(np.load(tmp_path / "losses.npy"), expected, rtol=1e-5)
 
 
 def test_the_same_seed_gives_the_same_losses(sampler):

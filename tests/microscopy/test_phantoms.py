@@ -224,8 +224,14 @@ CLEAN = np.full((4, 4, 4), 0.5)
         (lambda: bead_volume(SHAPE, brightness=(-1, 1), seed=0), r"brightness=\(-1, 1\): give"),
         (lambda: bead_volume(SHAPE, brightness=(0, np.nan), seed=0), r"brightness=\(0, nan\)"),
         (lambda: observe_beads(CLEAN[:0], DOT, seed=0), r"truth is float64 \(0, 4, 4\): give"),
-        (lambda: observe_beads(CLEAN[0], DOT, seed=0), r"truth is float64 \(4, 4\): give .* \(X, Y, Z\)"),
-        (lambda: observe_beads(-CLEAN, DOT, seed=0), "truth holds -0.5: give finite values, 0 or more"),
+        (
+            lambda: observe_beads(CLEAN[0], DOT, seed=0),
+            r"truth is float64 \(4, 4\): give",
+        ),
+        (
+            lambda: observe_beads(-CLEAN, DOT, seed=0),
+            "truth holds -0.5: .* 0 or more",
+        ),
         (lambda: observe_beads(CLEAN * np.nan, DOT, seed=0), "truth holds nan: give finite"),
         (lambda: observe_beads(CLEAN * np.inf, DOT, seed=0), "truth holds inf|nan: give finite"),
         (lambda: observe_beads(CLEAN, DOT[0], seed=0), r"psf is float64 \(1, 1\): give"),

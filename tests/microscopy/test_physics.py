@@ -1,12 +1,10 @@
 """A network on Richardson-Lucy estimates: its parts by hand, its training on tiny bead volumes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from elsewhere import run_elsewhere
 
 from lib.metrics import correlation
 from lib.microscopy import physics
@@ -293,14 +291,9 @@ np.save(sys.argv[1] + "/there.npy", network(np.load(sys.argv[1] + "/image.npy"))
 
 
 def test_a_network_saved_under_tensorflow_answers_the_same_under_jax(networks, tmp_path):
-    pytest.importorskip("jax")
     network, (image, _) = networks["given"], beads(10, (16, 17, 12), 3)
     network.save(tmp_path)
     np.save(tmp_path / "image.npy", image)
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "PYTHONPATH": path}
-    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # JAX compiles for long else
-    command = [sys.executable, "-c", ELSEWHERE, str(tmp_path)]
-    subprocess.run(command, env=environment, check=True, cwd=ROOT)
+    run_elsewhere("jax", ELSEWHERE, tmp_path)
     assert np.ptp(network(image)) > 0.1
     np.testing.assert_allclose(np.load(tmp_path / "there.npy"), network(image), atol=1e-4)
