@@ -96,7 +96,7 @@ def get_patches(img_arr: np.ndarray, size=128, stride=None) -> np.ndarray:
     try:
         size, starts = _grid(volumes.shape[1:4], size, stride)
     except ValueError as error:
-        if volumes.ndim != 4:
+        if np.ndim(img_arr) != 4:
             raise
         read = f"img_arr {volumes.shape} is read as (volumes, X, Y, Z)"
         raise ValueError(
