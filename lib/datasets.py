@@ -1,5 +1,6 @@
 """A folder of image/label pairs: found by name, looked through before a training does."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,32 @@ def read_pairs(folder) -> list[tuple[Path, Path]]:
     if alone:
         raise VolumeError(f"{folder}: without a partner: {', '.join(map(str, alone))}")
     return [(images[name], labels[name]) for name in images]
+
+
+def split_pairs(pairs: Sequence, held_out: int, *, seed: int = 0) -> tuple[list, list]:
+    """Pairs to train on, and ``held_out`` others drawn at random; both in their old order.
+
+    Args:
+        pairs: whatever is to be parted, such as the paths of `read_pairs`. What belongs together,
+            such as several scans of one person, must be one item, or it falls on both sides.
+        held_out: how many to keep from training, 1 or more, fewer than there are.
+        seed: decides which.
+
+    Returns:
+        (train, held out).
+
+    Raises:
+        ValueError: a ``held_out`` that leaves one side empty.
+    """
+    if not 1 <= held_out < len(pairs) or held_out != int(held_out):
+        raise ValueError(
+            f"held_out={held_out} of {len(pairs)} pairs: give 1 or more, fewer than all"
+        )
+    drawn = set(
+        np.random.default_rng(seed).choice(len(pairs), int(held_out), replace=False).tolist()
+    )
+    train = [pair for number, pair in enumerate(pairs) if number not in drawn]
+    return train, [pairs[number] for number in sorted(drawn)]
 
 
 def check_dataset(folder, key: str = "voxel") -> list[dict]:

@@ -6,6 +6,7 @@ next x start is complete and leaves for the result, which may be a file. The wei
 """
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 
 import keras
@@ -13,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.arrays import per_axis
+from lib.layers import DivisibleExtents
 from lib.patches import blending_weights, outer, patch_grid
 from lib.volumes import Volume
 
@@ -25,7 +27,7 @@ def predict_volume(
     blend: str = "gaussian",
     batch_size: int = 1,
     *,
-    multiple=1,
+    multiple=None,
     out=None,
     progress: bool = False,
 ):
@@ -40,16 +42,21 @@ def predict_volume(
         overlap: share of a tile that the next one covers, in [0, 1).
         blend: "gaussian", "mean" or "last", see `lib.patches.blending_weights`.
         batch_size: tiles a call.
-        multiple: tile starts are multiples of it: give the factor by which the network pools (one
-            number or one for each axis), so that tiling does not shift its grid.
+        multiple: tile starts are multiples of it (one number or one for each axis), so that tiling
+            does not shift the grid of a network that pools. None: the factor that the network
+            itself asks for by `lib.layers.DivisibleExtents`, else 1.
         out: float array to write to, (X, Y, Z, K): a memory map or a Zarr array for large results.
         progress: show a bar, one step a tile; ``TQDM_DISABLE=1`` hides it.
 
     Returns:
-        (X, Y, Z, K) float32, or ``out``.
+        (X, Y, Z, K) float32: a `Volume` at the place of a `Volume`, an array for an array; or
+        ``out``.
 
     Raises:
         ValueError: an argument out of range, or a model whose output does not fit.
+
+    Warns:
+        UserWarning: tiles that cannot overlap as asked, since they are no larger than ``multiple``.
     """
     data = volume.data if isinstance(volume, Volume) else volume
     if np.ndim(data) not in (3, 4) or 0 in np.shape(data):
@@ -57,7 +64,8 @@ def predict_volume(
     if batch_size < 1 or batch_size != int(batch_size):
         raise ValueError(f"batch_size={batch_size}: give a whole number, 1 or more")
     size = per_axis(size, "size")
-    starts = _tile_starts(data.shape[:3], size, overlap, per_axis(multiple, "multiple"))
+    multiple = per_axis(_factor(model) if multiple is None else multiple, "multiple")
+    starts = _tile_starts(data.shape[:3], size, overlap, multiple)
     weights = [
         blending_weights(axis, s, axis[-1] + s, blend) for axis, s in zip(starts, size, strict=True)
     ]
@@ -65,7 +73,17 @@ def predict_volume(
     total = np.prod([len(axis) for axis in starts])
     if progress:  # disable=False would overrule TQDM_DISABLE
         tiles = tqdm(tiles, "predict", total, unit="tile", leave=False)
-    return _blend(tiles, starts, size, weights, data.shape[:3], out)
+    result = _blend(tiles, starts, size, weights, data.shape[:3], out)
+    if out is None and isinstance(volume, Volume):
+        return Volume(result, volume.affine, volume.name)
+    return result
+
+
+def _factor(model) -> int:
+    """What the extents of the network's batches must be multiples of; 1 where it asks nothing."""
+    layers = getattr(model, "layers", [])
+    factors = [layer.factor for layer in layers if isinstance(layer, DivisibleExtents)]
+    return max(factors, default=1)
 
 
 def _tile_starts(extents, size, overlap: float, multiple) -> list[list[int]]:
@@ -81,6 +99,12 @@ def _tile_starts(extents, size, overlap: float, multiple) -> list[list[int]]:
             raise ValueError(f"size={s}, multiple={m}: the size must be a multiple of it, and > 0")
         stride = max(round(s * (1 - overlap)) // m, 1) * m
         last = -(-max(extent - s, 0) // m) * m  # rounded up to the grid
+        if overlap and s == m and last:
+            warnings.warn(
+                f"overlap={overlap}: tiles of {s} with multiple={m} meet without overlap; give "
+                "larger tiles, or multiple=1",
+                stacklevel=3,
+            )
         starts.append([*range(0, last, stride), last])
     return starts
 

@@ -8,7 +8,10 @@ empty, it is 0. So a network that finds nothing cannot gain by it.
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import binary_erosion, distance_transform_edt
 from skimage.metrics import structural_similarity
+
+from lib.arrays import per_axis
 
 
 def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -29,6 +32,54 @@ def iou(truth: np.ndarray, prediction: np.ndarray) -> float:
     """
     both, total = _overlap(truth, prediction)
     return both / (total - both) if total else float("nan")
+
+
+def dice_by_label(truth: np.ndarray, prediction: np.ndarray) -> dict[int, float]:
+    """`dice` of each label above 0 that either map of whole numbers holds, in rising order.
+
+    Raises:
+        ValueError: the shapes differ, or a map that does not hold whole numbers.
+    """
+    truth, prediction = _same_shape(truth, prediction)
+    found = np.union1d(truth, prediction)
+    if not np.array_equal(found, np.floor(found)):
+        raise ValueError("truth and prediction must hold labels: give whole numbers")
+    return {int(n): dice(truth == n, prediction == n) for n in found if n > 0}
+
+
+def surface_distance(truth: np.ndarray, prediction: np.ndarray, spacing) -> dict[str, float]:
+    """How far the surfaces of two masks lie apart, both ways, in mm.
+
+    A voxel of a mask is on its surface where one of the six next to it is not in the mask, or
+    there is none.
+
+    Args:
+        truth, prediction: (X, Y, Z), above 0 inside.
+        spacing: mm, one number or one for each axis.
+
+    Returns:
+        "mean": over the voxels of both surfaces, the distance to the other surface; "95 %": the
+        greater of the two 95th percentiles. NaN where neither mask holds anything, infinite where
+        one does not.
+
+    Raises:
+        ValueError: the shapes differ or are not 3D, or a spacing that is not above 0.
+
+    Source: as the robust Hausdorff distance of S. Nikolov et al., Clinically applicable
+    segmentation (2021), on voxels instead of surface elements.
+    """
+    truth, prediction = _same_shape(truth, prediction)
+    spacing = per_axis(spacing, "spacing", float)
+    if truth.ndim != 3 or min(spacing) <= 0:
+        raise ValueError(f"truth {truth.shape}, spacing={spacing}: give (X, Y, Z), mm above 0")
+    masks = truth > 0, prediction > 0
+    if not all(mask.any() for mask in masks):
+        none = np.inf if any(mask.any() for mask in masks) else np.nan
+        return {"mean": none, "95 %": none}
+    one, other = (mask & ~binary_erosion(mask) for mask in masks)
+    ways = [distance_transform_edt(~b, spacing)[a] for a, b in ((one, other), (other, one))]
+    mean = float(np.concatenate(ways).mean())
+    return {"mean": mean, "95 %": float(max(np.percentile(way, 95) for way in ways))}
 
 
 def mean_score(scores: Sequence[float]) -> tuple[float, int, int]:

@@ -162,7 +162,11 @@ def _shapes(pair, number: int, size) -> tuple[tuple, tuple]:
             "needed are equal extents (X, Y, Z), channels last"
         )
     if np.any(np.less(image[:3], size)):
-        raise ValueError(f"{_name(pair, number)} is {image}: too small for size={size}")
+        fits = tuple(s if s <= n else n // 16 * 16 or n for s, n in zip(size, image, strict=False))
+        raise ValueError(
+            f"{_name(pair, number)} is {image}: too small for size={size}; give {fits}, say, for "
+            "training and for prediction"
+        )
     _check_places(pair, _name(pair, number))
     return image, label
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scans import DATA, TURNED, put, slices
 
-from lib.datasets import check_dataset, read_pairs
+from lib.datasets import check_dataset, read_pairs, split_pairs
 from lib.volumes import Volume, VolumeError
 
 
@@ -58,3 +58,16 @@ def test_check_dataset_reports_all_faults(tmp_path):
                 ("image/d.nii", "24 NaN"), ("label/d.nii", "cannot be read")]  # fmt: skip
     for fault, (path, word) in zip(faults, expected, strict=True):
         assert str(tmp_path / path) in fault and word in fault
+
+
+def test_a_split_loses_nothing_and_hangs_on_the_seed():
+    pairs = [f"{n}" for n in range(20)]
+    train, held_out = split_pairs(pairs, 5, seed=3)
+    assert len(held_out) == 5 and sorted([*train, *held_out], key=int) == pairs
+    for part in (train, held_out):
+        assert part == sorted(part, key=int)
+    assert split_pairs(pairs, 5, seed=3) == (train, held_out)
+    assert len({tuple(split_pairs(pairs, 5, seed=n)[1]) for n in range(8)}) > 4
+    for count in (0, 20, 2.5):
+        with pytest.raises(ValueError, match=f"held_out={count} of 20 pairs"):
+            split_pairs(pairs, count)

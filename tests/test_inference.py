@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from scipy.ndimage import uniform_filter
 
 from lib.inference import predict_volume
+from lib.layers import DivisibleExtents
 from lib.patches import BLENDS
 from lib.volumes import Volume
 
+pytestmark = pytest.mark.filterwarnings("ignore:overlap=.* meet without overlap:UserWarning")
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 extents = st.tuples(*[st.integers(1, 9)] * 3)
 overlaps = st.sampled_from([0, 0.1, 0.25, 0.37, 0.5, 0.75, 0.9])
@@ -92,9 +94,42 @@ def test_a_volume_and_other_types_are_taken():
         predict_volume(lambda b: b, source, 3, batch_size=2)
         for source in (whole, Volume.with_spacing(whole, 2), zarr.array(whole, chunks=(2, 2, 2)))
     ]
-    for result in results:
+    for result in (results[0], results[1].data, results[2]):
         np.testing.assert_allclose(result[..., 0], whole, rtol=1e-5)
     assert np.array_equal(whole, kept)
+
+
+def test_a_volume_gives_a_volume_at_its_place():
+    affine = np.array([[0, -2, 0, 5], [1, 0, 0, -7], [0, 0, 3, 11], [0, 0, 0, 1.0]])
+    scan = Volume(noise(5, 6, 7), affine, "head 7")
+    result = predict_volume(lambda b: 2 * b, scan, 4)
+    assert result.name == "head 7" and np.array_equal(result.affine, affine)
+    np.testing.assert_allclose(result.data[..., 0], 2 * scan.data, rtol=1e-5)
+    out = np.zeros((5, 6, 7, 1), np.float32)
+    assert predict_volume(lambda b: b, scan, 4, out=out) is out
+
+
+def test_the_network_s_own_factor_is_the_multiple():
+    inputs = keras.Input((None, None, None, 1))
+    model = keras.Model(inputs, DivisibleExtents(4)(inputs))
+    recorded = Recorder()
+    recorded.layers = model.layers
+    volume = np.broadcast_to(np.arange(20)[:, None, None], (20, 4, 4))
+    for multiple, starts in ((None, [0, 4, 8, 12]), (1, [0, 4, 8, 12]), (2, [0, 4, 8, 12])):
+        recorded.batches = []
+        predict_volume(recorded, volume, 8, 0.5, multiple=multiple)
+        assert [int(batch[0, 0, 0, 0, 0]) for batch in recorded.batches] == starts
+    recorded.batches = []
+    predict_volume(recorded, volume, 8, 0.75)  # steps of 2 without the factor
+    assert [int(batch[0, 0, 0, 0, 0]) for batch in recorded.batches] == [0, 4, 8, 12]
+
+
+@pytest.mark.filterwarnings("error")
+def test_tiles_that_cannot_overlap_are_told():
+    with pytest.warns(UserWarning, match=r"overlap=0.5: tiles of 4 with multiple=4 meet"):
+        predict_volume(lambda b: b, noise(8, 4, 4), 4, multiple=4)
+    predict_volume(lambda b: b, noise(4, 4, 4), 4, multiple=4)  # one tile
+    predict_volume(lambda b: b, noise(8, 4, 4), 4, overlap=0, multiple=4)
 
 
 def test_several_channels_out():

@@ -13,12 +13,14 @@ from lib.metrics import (
     border_ratio,
     correlation,
     dice,
+    dice_by_label,
     iou,
     mean_score,
     psnr,
     rmse,
     seam_score,
     ssim,
+    surface_distance,
 )
 
 
@@ -167,6 +169,35 @@ def test_best_band_tries_every_pair():
             best[low / 20, high / 20] = 2 * np.sum(found & truth) / (found.sum() + truth.sum())
     low, high, score = best_band(scans, masks, levels=20)
     assert score == pytest.approx(max(best.values())) == best[low, high]
+
+
+def test_dice_of_each_label():
+    truth, found = np.array([0, 1, 1, 2, 2, 5]), np.array([1, 1, 1, 2, 0, 3])
+    assert dice_by_label(truth, found) == {1: 4 / 5, 2: 2 / 3, 3: 0, 5: 0}
+    with pytest.raises(ValueError, match="give whole numbers"):
+        dice_by_label(truth, found + 0.5)
+
+
+def test_surfaces_of_two_boxes_that_are_shifted():
+    one, other = np.zeros((2, 20, 12, 10), bool)
+    one[4:9, 4:8, 3:7] = other[6:11, 4:8, 3:7] = True  # by two voxels of 3 mm along x
+    found = surface_distance(one, other, (3, 1, 2))
+    # of 68 surface voxels 16 of the far face are 6 mm off, the 12 beside it 3 mm; of the near face
+    # the inner 4 lie 1 mm, along y, from the other box's sides
+    expected = (16 * 6 + 12 * 3 + 4 * 1) / 68
+    assert found["mean"] == pytest.approx(expected) and found["95 %"] == 6
+    assert surface_distance(one, one, 1) == {"mean": 0, "95 %": 0}
+
+
+def test_surfaces_of_a_point_and_of_nothing():
+    one, other = np.zeros((2, 5, 5, 5), bool)
+    one[0, 0, 0] = other[1, 2, 3] = True
+    expected = np.sqrt(0.5**2 + 4**2 + 9**2)
+    assert surface_distance(one, other, (0.5, 2, 3))["mean"] == pytest.approx(expected)
+    assert surface_distance(one, 0 * one, 1)["95 %"] == np.inf
+    assert np.isnan(surface_distance(0 * one, 0 * one, 1)["mean"])
+    with pytest.raises(ValueError, match=r"spacing=\(0.0, 1.0, 1.0\): give"):
+        surface_distance(one, other, (0, 1, 1))
 
 
 @pytest.mark.parametrize("levels", [100, 255])

@@ -271,6 +271,7 @@ def test_labelled_voxels_are_drawn_evenly():
 
 
 A, B = np.zeros((8, 8, 8)), np.zeros((8, 8, 6))
+THIN = np.ones((40, 40, 24), bool)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +286,8 @@ A, B = np.zeros((8, 8, 8)), np.zeros((8, 8, 6))
         (["ab"], 2, {}, r"pairs\[0\] is no pair"),
         ([(A, A, A)], 2, {}, r"pairs\[0\] is no pair"),
         ([("a.nii", A)], 2, {}, "a.nii: only .npy"),
-        ([(B, B)], 7, {}, r"pair 0 is \(8, 8, 6\): too small for size=\(7, 7, 7\)"),
+        ([(B, B)], 7, {}, r"pair 0 is \(8, 8, 6\): too small for size=\(7, 7, 7\); give \(7, 7, 6\)"),
+        ([(THIN, THIN)], 32, {}, r"\(40, 40, 24\): too small for .*; give \(32, 32, 16\), say"),
         ([(A, A)], 0, {}, r"size=\(0, 0, 0\)"),
         ([(A, A)], (2, 2, -1), {}, r"size=\(2, 2, -1\)"),
         ([(A, A)], 2.5, {}, "size=2.5"),

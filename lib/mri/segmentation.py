@@ -238,7 +238,8 @@ class GrayNetwork:
             ValueError: what `add_smoothed` or `predict_volume` refuses.
         """
         seen = add_smoothed(scan, self.sigmas)  # (X, Y, Z, C)
-        answer = predict_volume(self.network, seen, self.tile, batch_size=self.batch)
+        how = {"batch_size": self.batch, "multiple": 1}  # tiles may be no larger than its factor
+        answer = predict_volume(self.network, seen, self.tile, **how)
         return answer[..., 0] > 0.5
 
 
