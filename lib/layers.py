@@ -1,7 +1,5 @@
 """Layers that Keras lacks. A batch is ``(N, X, Y, Z, C)``."""
 
-import functools
-
 import keras
 from keras import ops
 
@@ -34,9 +32,7 @@ class DivisibleExtents(keras.layers.Layer):
         for axis, extent in enumerate(inputs.shape[1:-1], start=1):
             if extent is None:
                 rule = f"axis {axis} of the batch: this network needs a multiple of {self.factor}"
-                inputs = _checked_when_run(
-                    inputs, axis, rule, lambda n: n // self.factor * self.factor
-                )
+                inputs = _divisible_when_run(inputs, axis, self.factor, rule)
             elif extent % self.factor:
                 raise ValueError(
                     f"axis {axis} of the batch has {extent} voxels: "
@@ -51,14 +47,14 @@ class DivisibleExtents(keras.layers.Layer):
         return {**super().get_config(), "factor": self.factor}
 
 
-def _checked_when_run(inputs, axis: int, rule: str, right):
-    """The same for an extent n that only TensorFlow's running graph knows: n == right(n)."""
+def _divisible_when_run(inputs, axis: int, factor: int, rule: str):
+    """The same for an extent that only TensorFlow's running graph knows."""
     if keras.backend.backend() != "tensorflow" or isinstance(inputs, keras.KerasTensor):
         return inputs
     import tensorflow as tf
 
     extent = tf.shape(inputs)[axis]
-    check = tf.debugging.assert_equal(extent, right(extent), rule)
+    check = tf.debugging.assert_equal(extent, extent // factor * factor, rule)
     with tf.control_dependencies([check]):
         return tf.identity(inputs)
 
@@ -86,8 +82,7 @@ class FourierConv3D(keras.layers.Conv3D):
     Raises:
         ValueError: another padding or method; strides, dilation_rate, groups or data_format other
             than Conv3D's defaults; when built or called, a batch without five dimensions or an
-            extent, known then, that is too small for kernel and padding. Where only TensorFlow's
-            running graph knows it, its InvalidArgumentError says the same.
+            extent, known then, that is too small for kernel and padding.
     """
 
     def __init__(self, filters, kernel_size, padding="same", method="auto", **kwargs):
@@ -102,7 +97,7 @@ class FourierConv3D(keras.layers.Conv3D):
 
     def convolution_op(self, inputs, kernel):
         extents, same = self.compute_output_shape(inputs.shape)[1:4], self.padding == "same"
-        inputs = self._checked_and_mirrored(inputs)
+        inputs = mirror(inputs, self.kernel_size) if self.padding == "reflect" else inputs
         axes = self._blocks(extents, kernel.shape, same)
         if axes is None:
             zeros = "same" if same else "valid"
@@ -110,13 +105,6 @@ class FourierConv3D(keras.layers.Conv3D):
         kind = "float64" if self.compute_dtype == "float64" else "float32"
         result = fourier_conv3d(ops.cast(inputs, kind), ops.cast(kernel, kind), same, axes)
         return ops.cast(result, self.compute_dtype)
-
-    def _checked_and_mirrored(self, inputs):
-        for axis, (extent, least) in enumerate(zip(inputs.shape[1:4], self._least(), strict=True)):
-            if extent is None and least > 1:
-                rule, floor = self._rule(axis + 1, least), functools.partial(ops.maximum, least)
-                inputs = _checked_when_run(inputs, axis + 1, rule, floor)
-        return mirror(inputs, self.kernel_size) if self.padding == "reflect" else inputs
 
     def _blocks(self, extents, kernel, same):
         """How to cut the volume for Fourier space; None: the direct way."""

@@ -249,16 +249,6 @@ def test_volumes_too_small_are_refused(padding, extents, message):
         FourierConv3D(1, (8, 8, 4), padding)(keras.Input((*extents, 1)))
 
 
-@pytest.mark.parametrize("padding, kernel, kept", [("reflect", 10, 6), ("valid", 6, 1)])
-def test_volumes_too_small_that_only_the_running_graph_knows(padding, kernel, kept):
-    layer = FourierConv3D(1, kernel, padding, "fourier")
-    layer.build((None, None, None, None, 1))
-    traced = tf.function(layer, input_signature=[tf.TensorSpec([None] * 4 + [1])])
-    assert traced(np.zeros((1, 6, 6, 6, 1), np.float32)).shape == (1, *[kept] * 3, 1)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"axis 1 of the batch.*6 voxels"):
-        traced(np.zeros((1, 5, 6, 6, 1), np.float32))
-
-
 def test_a_batch_has_five_dimensions():
     with pytest.raises(ValueError, match=r"shape \(1, 2, 4, 4, 4, 1\): needed is"):
         FourierConv3D(1, 2)(np.zeros((1, 2, 4, 4, 4, 1), np.float32))

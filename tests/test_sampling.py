@@ -286,7 +286,12 @@ THIN = np.ones((40, 40, 24), bool)
         (["ab"], 2, {}, r"pairs\[0\] is no pair"),
         ([(A, A, A)], 2, {}, r"pairs\[0\] is no pair"),
         ([("a.nii", A)], 2, {}, "a.nii: only .npy"),
-        ([(B, B)], 7, {}, r"pair 0 is \(8, 8, 6\): too small for size=\(7, 7, 7\); give \(7, 7, 6\)"),
+        (
+            [(B, B)],
+            7,
+            {},
+            r"pair 0 is \(8, 8, 6\): too small for size=\(7, 7, 7\); give \(7, 7, 6\)",
+        ),
         ([(THIN, THIN)], 32, {}, r"\(40, 40, 24\): too small for .*; give \(32, 32, 16\), say"),
         ([(A, A)], 0, {}, r"size=\(0, 0, 0\)"),
         ([(A, A)], (2, 2, -1), {}, r"size=\(2, 2, -1\)"),
