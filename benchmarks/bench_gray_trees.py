@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from lib.metrics import dice  # noqa: E402
 from lib.mri import scanner  # noqa: E402
-from lib.mri.segmentation import VoxelTrees, describe_voxels, pick_tissue  # noqa: E402
+from lib.mri.segmentation import train_trees  # noqa: E402
 
 SEED = 100
 USUAL = {"voxels": 20_000, "copies": 0, "leaves": 31, "rounds": 100}  # the notebook's
@@ -47,16 +47,6 @@ def with_copies(scans, copies: int) -> list:
     return changed
 
 
-def train(scans, mask, voxels, leaves, rounds) -> VoxelTrees:
-    picked = [pick_tissue(scan, mask, (SEED, n), voxels) for n, scan in enumerate(scans)]
-    seen = [describe_voxels(scan, where) for scan, where in zip(scans, picked, strict=True)]
-    trees = HistGradientBoostingClassifier(
-        max_iter=rounds, max_leaf_nodes=leaves, random_state=SEED
-    )
-    known = np.concatenate([mask[where] for where in picked])
-    return VoxelTrees(trees.fit(np.concatenate(seen), known))
-
-
 def main() -> None:
     regions = read_regions()
     scans, mask = regions["train"]
@@ -65,9 +55,12 @@ def main() -> None:
     for trial in TRIALS:
         tried = {**USUAL, **trial}
         copied = with_copies(scans, tried["copies"])
-        trees = train(copied, mask, tried["voxels"], tried["leaves"], tried["rounds"])
+        trees = HistGradientBoostingClassifier(
+            max_iter=tried["rounds"], max_leaf_nodes=tried["leaves"], random_state=SEED
+        )
+        find = train_trees(copied, mask, trees, voxels=tried["voxels"], seed=SEED)
         slab, truth = regions["choose"]
-        score = np.mean([dice(truth, trees(scan)) for scan in slab])
+        score = np.mean([dice(truth, find(scan)) for scan in slab])
         print(*tried.values(), f"{score:.4f}", sep=",", flush=True)
 
 

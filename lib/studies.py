@@ -124,6 +124,9 @@ def curves_beside_study(
     panels = {"this run": pd.DataFrame([dict(numbers)])}
     if len(study):
         panels[f"{len(study)} seeds"] = study
+    for name, called in (levels or {}).items():
+        if called not in numbers or name in curves:
+            raise ValueError(f"levels[{name!r}]: no number {called!r}, or a curve's name")
     found = {title: {} for title in panels}
     for title, table in panels.items():
         for name, called in curves.items():
@@ -132,14 +135,19 @@ def curves_beside_study(
                 raise ValueError(f"numbers holds {list(numbers)}: none is called {called!r}")
             if places:
                 found[title][name] = list(places.values()), table[list(places)].to_numpy()
-        reached = [place for places, _ in found[title].values() for place in places]
-        for name, called in (levels or {}).items():
-            if called not in numbers or name in curves:
-                raise ValueError(f"levels[{name!r}]: no number {called!r}, or a curve's name")
-            if reached and called in table:
-                ends = [min(reached), max(reached)]
-                found[title][name] = ends, np.repeat(table[[called]].to_numpy(), 2, axis=1)
+        found[title] |= _level_curves(found[title], table, levels or {})
     return {title: own for title, own in found.items() if own}
+
+
+def _level_curves(curves: Mapping, table: pd.DataFrame, levels: Mapping[str, str]) -> dict:
+    """Level from the first place of the curves to their last; none where there are no curves."""
+    reached = [place for places, _ in curves.values() for place in places]
+    found = {}
+    for name, called in levels.items():
+        if reached and called in table:
+            ends = [min(reached), max(reached)]
+            found[name] = ends, np.repeat(table[[called]].to_numpy(), 2, axis=1)
+    return found
 
 
 def groups_beside_study(

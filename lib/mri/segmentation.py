@@ -128,15 +128,22 @@ class VoxelTrees:
 
 
 def train_trees(
-    scans: Sequence, mask: np.ndarray, *, seed: int = 0, threads: int = 2
+    scans: Sequence,
+    mask: np.ndarray,
+    trees: HistGradientBoostingClassifier | None = None,
+    *,
+    voxels: int = PICKED,
+    seed: int = 0,
+    threads: int = 2,
 ) -> VoxelTrees:
     """Boosted trees over filtered scans: a pixel classifier, as ilastik calls it.
 
     Args:
         scans: (X, Y, Z) each, values 0..1, all of one brain.
         mask: (X, Y, Z) bool, what is to be found in each.
-        seed: decides which `PICKED` voxels of tissue of each scan are learned from, and how the
-            trees grow.
+        trees: not trained yet; None: scikit-learn's defaults, grown by the seed.
+        voxels: of tissue of each scan, at most, that are learned from.
+        seed: decides which.
         threads: scans at a time.
 
     Raises:
@@ -149,10 +156,10 @@ def train_trees(
     if not len(scans) or np.asarray(mask).dtype != bool:
         kind = np.asarray(mask).dtype
         raise ValueError(f"{len(scans)} scans, a mask of {kind}: give at least one, and bool")
-    picked = [pick_tissue(scan, mask, (seed, number)) for number, scan in enumerate(scans)]
+    picked = [pick_tissue(scan, mask, (seed, n), voxels) for n, scan in enumerate(scans)]
     with ThreadPoolExecutor(threads) as pool:
         seen = np.concatenate(list(pool.map(describe_voxels, scans, picked)))
-    trees = HistGradientBoostingClassifier(random_state=seed)
+    trees = HistGradientBoostingClassifier(random_state=seed) if trees is None else trees
     return VoxelTrees(trees.fit(seen, np.concatenate([mask[where] for where in picked])))
 
 
