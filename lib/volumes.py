@@ -96,7 +96,8 @@ def load_volume(path, key: str = "voxel", *, max_bytes: int = 8 << 30, nan=None)
     Returns:
         The volume: integers stored without a scale keep their type, scaled ones are float32.
         Where nothing tells the place of the voxels, the affine is the unit matrix (1 mm). A TIFF's
-        spacing and affine are read from the ``.json`` of the same name, not from its tags.
+        affine is the one that `save_volume` wrote, or that of a ``.json`` of the same name, as
+        earlier versions wrote; its tags are not read.
 
     Raises:
         VolumeError: whatever stands in the way, with the path and what to do.
@@ -146,7 +147,7 @@ def save_volume(volume: Volume, path) -> Path:
     """Write a volume in the format that the suffix names; `load_volume` gives it back.
 
     The file appears whole or not at all. ``.mat`` has the variables voxel, spacing and affine;
-    ``.npy`` and TIFF get a ``.json`` of the same name, ``.nhdr`` its data in a second file.
+    ``.npy`` gets a ``.json`` of the same name, ``.nhdr`` its data in a second file.
 
     Returns:
         The path.

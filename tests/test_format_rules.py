@@ -20,7 +20,7 @@ from scans import (
     write_nrrd,
 )
 
-from lib.volumes import load_volume
+from lib.volumes import Volume, load_volume, save_volume
 
 
 @pytest.mark.parametrize(
@@ -109,6 +109,18 @@ def test_tiff_refused(tmp_path, shape, options, word):
     options = {"photometric": "minisblack", **options}
     tifffile.imwrite(tmp_path / "a.tif", np.zeros(shape, np.uint8), **options)
     refused(tmp_path / "a.tif", f"axes {word};", "ZYX")
+
+
+def test_a_tiff_knows_its_own_place_and_old_ones_are_read(tmp_path):
+    stack, path = DATA.transpose(2, 0, 1), tmp_path / "a.tif"
+    (tmp_path / "a.json").write_text('{"spacing": [1, 2, 3]}')
+    tifffile.imwrite(path, stack, photometric="minisblack", metadata={"axes": "ZYX", "unit": "um"})
+    assert load_volume(path).spacing == (1, 2, 3)  # as earlier versions wrote
+    save_volume(Volume.with_spacing(DATA, 4), path)
+    assert load_volume(path).spacing == (4, 4, 4)
+    for affine, word in (([1, 2], "(2,)"), ("none", "could not convert")):
+        tifffile.imwrite(path, stack, photometric="minisblack", metadata={"affine": affine})
+        refused(path, word)
 
 
 @pytest.mark.parametrize("compression", ["lzw", "zlib"])

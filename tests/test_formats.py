@@ -87,9 +87,9 @@ def by_pynrrd(path):
 
 def by_tifffile(path):
     data = tifffile.imread(path)
-    beside = json.loads(path.with_suffix(".json").read_text())
     data = data.transpose(1, 2, 0) if data.ndim == 3 else data.transpose(2, 3, 0, 1)
-    return data, np.array(beside["affine"])
+    with tifffile.TiffFile(path) as file:
+        return data, np.array(json.loads(file.pages[0].description)["affine"])
 
 
 def by_h5py(path):

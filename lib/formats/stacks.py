@@ -1,4 +1,4 @@
-"""TIFF, NumPy and Zarr: arrays whose spacing and affine stand beside them, in JSON."""
+"""TIFF, NumPy and Zarr: arrays whose affine stands in JSON, in the file or beside it."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from lib.formats.common import VolumeError, affine_from, check_size, natural, pi
 
 
 def read_tiff(path: Path, key: str, max_bytes: int):
-    """A stack (z, row, column[, channel]); spacing and affine in a ``.json`` of the same name."""
+    """A stack (z, row, column[, channel]); its affine in tifffile's metadata, or a ``.json``."""
     with tifffile.TiffFile(path) as file:
         if len(file.series) != 1:
             shapes = ", ".join(f"{s.shape} {s.axes}" for s in file.series)
@@ -27,9 +27,10 @@ def read_tiff(path: Path, key: str, max_bytes: int):
             axes = axes[:channel] + axes[channel + 1 :]
         if not re.fullmatch("[ZIQ]YX", axes):
             raise VolumeError(f"has the axes {series.axes}; a stack of slices, ZYX, is needed")
-        data = series.asarray()
+        data, own = series.asarray(), (file.shaped_metadata or [{}])[0]
     data = data if channel is None else np.moveaxis(data, channel, -1)
-    return np.moveaxis(data, 0, 2), read_beside(path)
+    affine = affine_from(None, own.get("affine"))
+    return np.moveaxis(data, 0, 2), read_beside(path) if affine is None else affine
 
 
 def _check_last_page(file: tifffile.TiffFile) -> None:
@@ -77,8 +78,8 @@ def write_tiff(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
     if data.ndim == 4:  # pages are planes, for other programs too
         stack = np.moveaxis(stack, -1, 1)
     stack, axes = np.ascontiguousarray(stack), "ZYX" if data.ndim == 3 else "ZCYX"
-    tifffile.imwrite(path, stack, photometric="minisblack", metadata={"axes": axes})
-    write_beside(path, affine)
+    about = {"axes": axes, "affine": affine.tolist()}
+    tifffile.imwrite(path, stack, photometric="minisblack", metadata=about)
 
 
 def read_npy(path: Path, key: str, max_bytes: int):
