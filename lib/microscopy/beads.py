@@ -16,6 +16,8 @@ from skimage.segmentation import watershed
 
 from lib.arrays import per_axis, real_array
 
+AROUND = np.arange(27).reshape(3, 3, 3) != 13  # the voxels around one
+
 
 @dataclass(frozen=True)
 class BeadMatch:
@@ -41,11 +43,12 @@ def detect_beads(volume: np.ndarray, threshold: float, min_distance: int = 2) ->
 
     Local maxima above the threshold are the seeds of a watershed, so that beads that touch come
     apart; each voxel weighs as much as it exceeds the mean of its bead's peak and the threshold.
+    No voxel counts for more than the brightest of the 26 around it: a hot pixel is no bead.
 
     Args:
         volume: (X, Y, Z), any units.
-        threshold: part of the volume's own range, 0 to 1: 0.5 lies midway between its minimum and
-            its maximum.
+        threshold: part of the volume's own range, hot pixels left out, 0 to 1: 0.5 lies midway
+            between its minimum and its maximum.
         min_distance: voxels; of maxima that lie this close along every axis only the brightest
             counts.
 
@@ -61,6 +64,8 @@ def detect_beads(volume: np.ndarray, threshold: float, min_distance: int = 2) ->
         raise ValueError(f"threshold={threshold}: give at least 0 and less than 1")
     if min_distance < 1:
         raise ValueError(f"min_distance={min_distance}: give 1 voxel or more")
+    around = maximum_filter(volume, footprint=AROUND, mode="constant", cval=volume.min())
+    volume = np.minimum(volume, around)
     level = volume.min() + threshold * np.ptp(volume)
     seeds, heights = _maxima(volume, level, min_distance)
     if not len(heights):
