@@ -97,7 +97,7 @@ def restorations(volume, psf, learned, wide):
 def print_scores() -> None:
     psf, wide = (gaussian_psf(s, SIZE).astype(np.float32) for s in (SIGMA, WIDE))
     volumes, truths = zip(*(bead_pair(sigma=SIGMA, seed=s) for s in range(100, 104)), strict=True)
-    learned = estimate_psf(volumes, truths, (13, 13, 25))
+    learned = estimate_psf(truths, volumes, (13, 13, 25))
     scores = {}
     rim = np.ones((64, 64, 32), bool)
     rim[RIM:-RIM, RIM:-RIM, RIM:-RIM] = False

@@ -103,29 +103,11 @@ def show_bars(
     return figure
 
 
-def show_histories(
-    histories: Mapping[str, Mapping], keys=("loss", "val_loss"), *, unit: str = "loss"
-) -> Figure:
-    """Curves over the epochs, one panel for each training, on one scale.
-
-    Args:
-        histories: title -> history, as `lib.training.train` returns it.
-        keys: which of its curves.
-        unit: what the vertical axis measures.
-
-    Raises:
-        ValueError: no history, or one with none of the keys.
-    """
-    for title, history in histories.items() or [("histories", {})]:
-        if not set(keys) & set(history):
-            raise ValueError(f"{title!r} holds {list(history)}: none of keys={tuple(keys)}")
-    panels = {}
-    for title, history in histories.items():
-        own = panels[title] = {}
-        for key in [key for key in keys if key in history]:
-            name = "validation" if key.startswith("val_") else "training"
-            own[name] = (range(1, len(history[key]) + 1), history[key])
-    return show_curves(panels, x="epoch", y=unit)
+def by_epoch(history: Mapping[str, Sequence[float]]) -> dict[str, tuple]:
+    """The losses that `lib.training.train` returns, training and validation, as curves."""
+    names = {"loss": "training", "val_loss": "validation"}
+    losses = {names[key]: history[key] for key in names if key in history}
+    return {name: (range(1, len(loss) + 1), loss) for name, loss in losses.items()}
 
 
 def show_histograms(

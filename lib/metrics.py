@@ -207,13 +207,13 @@ def best_gain(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def best_band(
-    scans: Sequence[np.ndarray], masks: Sequence[np.ndarray], levels: int = 100
+    masks: Sequence[np.ndarray], scans: Sequence[np.ndarray], levels: int = 100
 ) -> tuple[float, float, float]:
     """The pair of thresholds whose band, low < value <= high, fits the masks best: a baseline.
 
     Args:
+        masks: what is to be found in each scan, bool.
         scans: arrays with values in 0..1.
-        masks: what is to be found in each, bool.
         levels: how finely 0..1 is divided; all pairs are tried.
 
     Returns:

@@ -15,7 +15,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from lib import charts
-from lib.charts import show_bars, show_curves, show_histograms, show_histories, show_network
+from lib.charts import by_epoch, show_bars, show_curves, show_histograms, show_network
 from lib.models import large_kernel_autoencoder, resunet3d, unet_3l
 from lib.pages import DPI, WIDTH
 
@@ -154,16 +154,12 @@ def test_bars_are_means_and_dots_the_values():
     assert names(figure) == ["U-Net", "RL", "Wiener"] and list(bars) == list(charts.COLOURS[:3])
 
 
-def test_histories():
-    first, second = {"loss": [3, 2, 1], "val_loss": [4, 3, 3]}, {"loss": [2.5]}
-    figure = show_histories({"deep": first, "flat": second}, unit="mse")
-    a, b = figure.axes
-    assert [line.get_label() for line in a.lines] == ["training", "validation"]
-    assert a.lines[1].get_xydata().tolist() == [[1, 4], [2, 3], [3, 3]]
-    assert len(b.lines) == 1 and b.get_ylim() == a.get_ylim(), "one scale"
-    assert (a.get_title(), a.get_ylabel(), a.get_xlabel()) == ("deep", "mse", "epoch")
-    (ax,) = show_histories({"deep": {"val_dice": [1]}}, keys=("dice", "val_dice")).axes
-    assert len(ax.lines) == 1
+def test_losses_by_epoch():
+    history = {"loss": [3, 2, 1], "val_loss": [4, 3, 3], "dice": [0, 0, 0]}
+    (ax,) = show_curves(by_epoch(history), x="epoch", y="mse").axes
+    assert [line.get_label() for line in ax.lines] == ["training", "validation"]
+    assert ax.lines[1].get_xydata().tolist() == [[1, 4], [2, 3], [3, 3]]
+    assert list(by_epoch({"loss": [2.5]})) == ["training"]
 
 
 def test_histograms_count_the_positive():
@@ -247,7 +243,6 @@ def test_layers_without_extents_are_refused():
 def test_all_can_be_drawn():
     many = {f"method {i}": ([1, 2], [i + 1, i + 2]) for i in range(len(charts.COLOURS))}
     for figure in (
-        show_histories({"a": {"loss": [1, 2]}}),
         show_histograms({"a": np.arange(9)}),
         show_curves(many, x="x", y="y", log_x=True, log_y=True),
         show_bars({"a": {name: ys for name, (_, ys) in many.items()}}, y="y"),
@@ -267,8 +262,6 @@ def curves(*panels, **log):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: show_histories({"a": {"acc": [1]}}), r"'a' holds \['acc'\]: none of keys="),
-        (lambda: show_histories({}), "histories"),
         (lambda: show_histograms({}), "arrays is empty"),
         (curves({}), r"curves=\[\]: give curves, or panels"),
         (curves({"a": ([1], [1]), "b": NINE}), r"curves=\['a', 'b'\]: give curves, or panels"),

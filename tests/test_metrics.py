@@ -167,7 +167,7 @@ def test_best_band_tries_every_pair():
         for high in range(low + 1, 21):
             found = (values > low / 20) & (values <= high / 20)
             best[low / 20, high / 20] = 2 * np.sum(found & truth) / (found.sum() + truth.sum())
-    low, high, score = best_band(scans, masks, levels=20)
+    low, high, score = best_band(masks, scans, levels=20)
     assert score == pytest.approx(max(best.values())) == best[low, high]
 
 
@@ -205,7 +205,7 @@ def test_surfaces_of_a_point_and_of_nothing():
 def test_best_band_gives_the_dice_that_it_says(levels, kind):
     scan = (np.arange(256) / 255).astype(kind)  # 8 bit: values on the thresholds, or beside them
     truth = (np.arange(256) > 51) & (np.arange(256) <= 178)
-    low, high, score = best_band([scan], [truth], levels)
+    low, high, score = best_band([truth], [scan], levels)
     found = (scan > low) & (scan <= high)
     assert score == pytest.approx(2 * np.sum(found & truth) / (found.sum() + truth.sum()))
     assert score > 0.98
@@ -213,7 +213,7 @@ def test_best_band_gives_the_dice_that_it_says(levels, kind):
 
 @pytest.mark.filterwarnings("error")
 def test_best_band_of_all_that_is_there():
-    assert best_band([np.array([0, 0.5])], [np.array([0, 1])], levels=4) == (0, 0.5, 1)
+    assert best_band([np.array([0, 1])], [np.array([0, 0.5])], levels=4) == (0, 0.5, 1)
 
 
 def stairs(slope, jump):
@@ -271,10 +271,10 @@ def test_seam_score_takes_integers():
         (lambda: ssim(np.ones((9, 9, 6)), np.ones((9, 9, 6))), r"\(9, 9, 6\): SSIM needs"),
         (lambda: ssim(np.ones((7, 7, 7)), np.ones((7, 7, 7)), 0), "data_range=0"),
         (lambda: ssim(np.ones((7, 7, 7)), np.ones((7, 7, 7)), np.nan), "data_range=nan"),
-        (lambda: best_band([[0.5, 2]], [[0, 1]]), r"a scan \(2,\) in 0.5..2 with a mask"),
-        (lambda: best_band([[0.5, np.nan]], [[0, 1]]), "values in 0..1"),
-        (lambda: best_band([[0.5]], [[0, 1]]), r"with a mask \(2,\): needed"),
-        (lambda: best_band([[0.5]], [[0]]), "masks are empty"),
+        (lambda: best_band([[0, 1]], [[0.5, 2]]), r"a scan \(2,\) in 0.5..2 with a mask"),
+        (lambda: best_band([[0, 1]], [[0.5, np.nan]]), "values in 0..1"),
+        (lambda: best_band([[0, 1]], [[0.5]]), r"with a mask \(2,\): needed"),
+        (lambda: best_band([[0]], [[0.5]]), "masks are empty"),
         (lambda: seam_score(stairs(1, 0), ([0], [0], [0]), (8, 4, 4)), "no tile border inside"),
         (lambda: seam_score(np.eye(2)[None], ([0], [0, 1], [0, 1]), (1, 1, 1)), "nothing but"),
     ],

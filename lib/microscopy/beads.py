@@ -107,8 +107,8 @@ def match_beads(
 
 
 def best_threshold(
-    volumes: Sequence[np.ndarray],
     truths: Sequence[np.ndarray],
+    volumes: Sequence[np.ndarray],
     *,
     levels: int = 20,
     min_distance: int = 2,
@@ -117,8 +117,8 @@ def best_threshold(
     """The threshold of `detect_beads` that finds the beads of training volumes best.
 
     Args:
+        truths: the centres of the beads of each volume, (n, 3).
         volumes: (X, Y, Z) each.
-        truths: the centres of their beads, (n, 3) each.
         levels: tried are 1/levels, 2/levels, ... below 1.
         min_distance, radius: as in `detect_beads` and `match_beads`.
 

@@ -43,7 +43,7 @@ def score_beads(
     known_centres = [detect_beads(truth, TRUE) for truth in known]
     rows = {}
     for method, restored in outputs.items():
-        threshold, _ = best_threshold(tuning[method], known_centres)
+        threshold, _ = best_threshold(known_centres, tuning[method])
         triples = zip(truths, restored, centres, strict=True)
         scores = pd.DataFrame([bead_scores(*triple, threshold) for triple in triples])
         fits = [correlation(*pair) for pair in zip(known, tuning[method], strict=True)]

@@ -161,7 +161,7 @@ def _checked(pairs, patch) -> list:
 
 def _learned_psf(pairs, size) -> np.ndarray:
     images, labels = zip(*((rescale(image), label) for image, label in pairs), strict=True)
-    return estimate_psf(images, labels, size)
+    return estimate_psf(labels, images, size)
 
 
 def _head(highest, unit: float, seed: int) -> keras.Model:

@@ -44,7 +44,7 @@ def gaussian_psf(sigma, size=None) -> np.ndarray:
     return psf / psf.sum()
 
 
-def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
+def estimate_psf(truths, volumes, size, *, penalty: float = 0.03) -> np.ndarray:
     """The PSF that turns truths into volumes: least squares over its voxels, none negative.
 
     Each volume may lie on a plane of its own, an offset and a glow, fitted along. Only voxels
@@ -52,7 +52,7 @@ def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
     is assumed of what lies outside. Solved by L-BFGS-B (R. H. Byrd et al., 1995).
 
     Args:
-        volumes, truths: sequences of (X, Y, Z), pairs of one shape; one gain for all pairs.
+        truths, volumes: sequences of (X, Y, Z), pairs of one shape; one gain for all pairs.
         size: the PSF's extents in voxels, one number or one for each axis.
         penalty: on the sum of squares of the PSF's voxels, relative to what the truths weigh; the
             more, the less noise in the PSF, and the further it is from the best fit. 0: none.
@@ -66,23 +66,23 @@ def estimate_psf(volumes, truths, size, *, penalty: float = 0.03) -> np.ndarray:
     """
     size = per_axis(size, "size")
     pairs = [
-        (real_array(v, "volumes"), real_array(t, "truths"))
-        for v, t in zip(volumes, truths, strict=True)
+        (real_array(t, "truths"), real_array(v, "volumes"))
+        for t, v in zip(truths, volumes, strict=True)
     ]
-    light, energy = (sum(np.var(pair[i]) * pair[i].size for pair in pairs) ** 0.5 for i in (0, 1))
+    energy, light = (sum(np.var(pair[i]) * pair[i].size for pair in pairs) ** 0.5 for i in (0, 1))
     if not (light > 0 and energy > 0 and penalty >= 0):
         raise ValueError(
             f"{len(pairs)} pairs, volumes that vary by {light:g}, truths by {energy:g}, "
             f"penalty={penalty}: give one pair or more that do, and 0 or more"
         )
-    pairs = [_pair(v / light, t / energy, size) for v, t in pairs]  # numbers near 1 to solve for
+    pairs = [_pair(t / energy, v / light, size) for t, v in pairs]  # numbers near 1 to solve for
     start = np.full(np.prod(size), 1 / np.prod(size))
     dark = [(0, None)] * start.size
     solved = optimize.minimize(_misfit, start, (pairs, size, penalty), bounds=dark, **SOLVER)
     return light / energy * solved.x.reshape(size)
 
 
-def _pair(volume, truth, size) -> tuple:
+def _pair(truth, volume, size) -> tuple:
     """The blur by a truth, on the voxels whose neighbourhood lies in it, and the image there."""
     fits = all(1 <= k <= n for k, n in zip(size, truth.shape, strict=True))
     if volume.shape != truth.shape or not fits:

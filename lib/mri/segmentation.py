@@ -62,7 +62,7 @@ def tune_band(
         for strength in strengths:
             smooth = pool.map(denoise, scans, [strength] * len(scans))
             clipped = [np.clip(scan, 0, 1) for scan in smooth]
-            bands.append(best_band(clipped, [mask] * len(scans)))
+            bands.append(best_band([mask] * len(scans), clipped))
     scores = [score for _, _, score in bands]
     best = int(np.argmax(scores))
     low, high, _ = bands[best]

@@ -138,14 +138,14 @@ def test_no_assignment_has_more_pairs(truth, found, radius):
 def test_best_threshold_parts_beads_from_a_ghost():
     first = blobs() + blob((18, 5, 5), height=0.4)  # a ghost of 0.4 beside beads down to 0.8
     second = 100 * blobs(CENTRES[:1]) + 7
-    threshold, f1 = best_threshold([first, second], [CENTRES, CENTRES[:1]])
+    threshold, f1 = best_threshold([CENTRES, CENTRES[:1]], [first, second])
     assert f1 == 1 and 0.4 < threshold < 0.8
     assert threshold == pytest.approx(0.6)  # the middle one: 0.45, 0.5, ..., 0.75 all serve
 
 
 def test_best_threshold_pools_the_volumes():
     """All three beads found; then three found where none are: 2 * 3 / (3 + 3 + 3)."""
-    threshold, f1 = best_threshold([blobs(), blobs()], [CENTRES, NONE], levels=2)
+    threshold, f1 = best_threshold([CENTRES, NONE], [blobs(), blobs()], levels=2)
     assert threshold == 0.5 and f1 == pytest.approx(6 / 9)
 
 
@@ -205,8 +205,8 @@ CUBE = np.ones((4, 4, 4))
         (lambda: match_beads(NONE, [(1, 2)]), r"found_centres has shape \(1, 2\)"),
         (lambda: match_beads(NONE, [(1, 2, np.inf)]), "found_centres has shape .* finite"),
         (lambda: match_beads(NONE, NONE, 0), "radius=0"),
-        (lambda: best_threshold([CUBE], [NONE]), "truths with 0 beads"),
-        (lambda: best_threshold([CUBE], [CENTRES], levels=1), "levels=1"),
+        (lambda: best_threshold([NONE], [CUBE]), "truths with 0 beads"),
+        (lambda: best_threshold([CENTRES], [CUBE], levels=1), "levels=1"),
         (lambda: bead_elongation(CUBE, [(4, 0, 0)]), r"\[4. 0. 0.\] lies outside \(4, 4, 4\)"),
         (lambda: bead_elongation(CUBE, [(0, -0.6, 0)]), "lies outside"),
         (lambda: bead_elongation(CUBE, NONE, 0), r"window=\(0, 0, 0\)"),

@@ -104,7 +104,7 @@ def test_it_beats_every_estimate_it_starts_from(networks, kind, number):
 def test_a_psf_given_is_kept_and_one_learned_is_that_of_the_rescaled_images(networks):
     np.testing.assert_array_equal(networks["given"].psf, PSF)
     images = [(image - image.min()) / np.ptp(image) for image, _ in PAIRS]
-    expected = estimate_psf(images, [label for _, label in PAIRS], (9, 9, 17))
+    expected = estimate_psf([label for _, label in PAIRS], images, (9, 9, 17))
     learned = networks["learned"].psf
     np.testing.assert_allclose(learned, expected, atol=1e-3 * expected.max())
     assert correlation(PSF, learned) > 0.9
@@ -112,7 +112,7 @@ def test_a_psf_given_is_kept_and_one_learned_is_that_of_the_rescaled_images(netw
 
 def test_the_psf_learned_heeds_neither_gain_nor_offset_and_pairs_may_come_one_by_one():
     pairs = [(3000 * IMAGE + 400, LABEL), PAIRS[1]]
-    expected = estimate_psf([(i - i.min()) / np.ptp(i) for i, _ in pairs], [LABEL, PAIRS[1][1]], 3)
+    expected = estimate_psf([LABEL, PAIRS[1][1]], [(i - i.min()) / np.ptp(i) for i, _ in pairs], 3)
     learned = tiny(iter(pairs), None, psf_size=3).psf
     np.testing.assert_allclose(learned, expected, atol=1e-3 * expected.max())
 

@@ -38,7 +38,7 @@ def test_estimate_psf_is_exact_without_noise(size):
     truths = [random(14, 13, 15, seed=1), random(12, 16, 14, seed=2)]
     slope = np.arange(13)[:, None] * 4.0
     volumes = [same(t, true) + glow for t, glow in zip(truths, (9 + slope, -50), strict=True)]
-    result = estimate_psf(volumes, truths, size, penalty=0)
+    result = estimate_psf(truths, volumes, size, penalty=0)
     np.testing.assert_allclose(result, true, atol=1e-5)
 
 
@@ -46,14 +46,14 @@ def test_estimate_psf_with_noise_serves_richardson_lucy():
     true, rng = gaussian_psf(SIGMA, (9, 9, 13)), np.random.default_rng(3)
     truths = [points(32, 32, 24, count=40, seed=s) for s in (1, 2)]
     volumes = [rng.poisson(300 * same(t, true) + 1000) for t in truths]
-    psf = estimate_psf(volumes, truths, (9, 9, 13))
+    psf = estimate_psf(truths, volumes, (9, 9, 13))
     assert psf.min() >= 0 and correlation(psf, true) > 0.95
     assert psf.sum() == pytest.approx(300, rel=0.1)
 
 
 def test_estimate_psf_weighs_the_penalty():
     true, truth = gaussian_psf(1, 5), random(16, 16, 16)
-    free, held = (estimate_psf([same(truth, true)], [truth], 5, penalty=p) for p in (0, 100))
+    free, held = (estimate_psf([truth], [same(truth, true)], 5, penalty=p) for p in (0, 100))
     assert free.sum() == pytest.approx(1, abs=1e-4) and held.sum() < 0.1
 
 
@@ -77,4 +77,4 @@ def test_estimate_psf_weighs_the_penalty():
 )
 def test_estimate_psf_refuses(volumes, truths, size, penalty, text):
     with pytest.raises(ValueError, match=text):
-        estimate_psf(volumes, truths, size, penalty=penalty)
+        estimate_psf(truths, volumes, size, penalty=penalty)

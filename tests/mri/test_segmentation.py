@@ -54,7 +54,7 @@ def test_a_band_is_tuned_on_all_scans_together():
     scans = [np.clip(ball() + 0.2 * field, 0, 1) for field in noise_fields(3)]
     chain = tune_band(gaussian_filter, (0, 1, 8), scans, mask)
     assert chain.tuned.best == 1 and chain.tuned.inside and chain.tuned.values == [0, 1, 8]
-    low, high, score = best_band([gaussian_filter(scan, 1) for scan in scans], [mask] * 3)
+    low, high, score = best_band([mask] * 3, [gaussian_filter(scan, 1) for scan in scans])
     smooth = gaussian_filter(scans[0], 1)
     assert np.array_equal(chain(scans[0]), (smooth > low) & (smooth <= high))
     assert chain.tuned.scores[1] == score
@@ -81,7 +81,7 @@ def test_trees_find_what_no_band_of_thresholds_can():
     scan = 0.6 + 0.1 * stripes + 0.02 * noise_fields(1)[0]
     mask = x < 16
     scan[:, :3], mask[:, :3] = 0, False  # air
-    assert best_band([scan], [mask])[2] < 0.7
+    assert best_band([mask], [scan])[2] < 0.7
     trees = train_trees([scan, scan], mask)
     assert dice(mask, trees(scan)) > 0.97 and not trees(scan)[:, :3].any()
     assert not trees(np.zeros_like(scan)).any()
