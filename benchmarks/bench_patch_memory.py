@@ -57,7 +57,7 @@ def train(size: int, batch: int) -> tuple[float, float]:
 
 def counted(size: int) -> float:
     """GiB of all layers' outputs for one patch."""
-    layers = resunet3d(6, (size, size, size, 1)).layers
+    layers = resunet3d(6, input_shape=(size, size, size, 1)).layers
     return float(sum(4 * np.prod(layer.output.shape[1:]) for layer in layers) / 2**30)
 
 

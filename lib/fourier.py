@@ -172,7 +172,7 @@ def _as_reals(matrix, left, right):
     return np.einsum("qr,rsij,sp->qipj", left, pairs, right)
 
 
-def mirror(inputs, kernel):
+def reflect(inputs, kernel):
     """Continue volumes (N, X, Y, Z, C) as in a mirror that stands in each edge voxel.
 
     As far as ``kernel``, three extents, reaches beyond them, so that "valid" then keeps the

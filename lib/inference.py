@@ -38,7 +38,7 @@ def predict_volume(
             or a function. It always meets batches of one shape.
         volume: (X, Y, Z[, C]) array (a memory map will do) or `Volume`.
         size: the tiles' extent in voxels, one number or one for each axis. Smaller volumes are
-            padded by reflection.
+            continued by NumPy's "reflect", as in `lib.layers.FourierConv3D`.
         overlap: share of a tile that the next one covers, in [0, 1).
         blend: "gaussian", "mean" or "last", see `lib.patches.blending_weights`.
         batch_size: tiles a call.
@@ -124,7 +124,7 @@ def _read_tile(data, where, size) -> np.ndarray:
     tile = np.asarray(data[where], np.float32)
     tile = tile[..., None] if tile.ndim == 3 else tile
     missing = [(0, s - n) for s, n in zip(size, tile.shape, strict=False)]
-    return np.pad(tile, [*missing, (0, 0)], mode="symmetric")
+    return np.pad(tile, [*missing, (0, 0)], mode="reflect")
 
 
 def _call(model, batch: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from lib.fourier import best_blocks, fourier_conv3d, mirror
+from lib.fourier import best_blocks, fourier_conv3d, reflect
 
 PADDINGS = ("same", "valid", "reflect")
 METHODS = ("auto", "direct", "fourier")
@@ -97,7 +97,7 @@ class FourierConv3D(keras.layers.Conv3D):
 
     def convolution_op(self, inputs, kernel):
         extents, same = self.compute_output_shape(inputs.shape)[1:4], self.padding == "same"
-        inputs = mirror(inputs, self.kernel_size) if self.padding == "reflect" else inputs
+        inputs = reflect(inputs, self.kernel_size) if self.padding == "reflect" else inputs
         axes = self._blocks(extents, kernel.shape, same)
         if axes is None:
             zeros = "same" if same else "valid"

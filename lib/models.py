@@ -14,6 +14,7 @@ BATCH_NORM_MOMENTUM = 0.9
 
 def resunet3d(
     filters: int = 6,
+    *,
     input_shape: tuple = (None, None, None, 1),
     out_channels: int = 1,
     activation: str | None = "relu",
@@ -56,7 +57,7 @@ def resunet3d(
 
 
 def unet_3l(
-    input_shape: tuple = (None, None, None, 1), first_filters: int = 8, kernel_size=(3, 3, 6)
+    input_shape: tuple = (None, None, None, 1), *, first_filters: int = 8, kernel_size=(3, 3, 6)
 ) -> keras.Model:
     """The U-Net variant of the bead reference: three levels, a kernel long along z, sigmoid.
 
@@ -92,8 +93,8 @@ def unet_3l(
 
 def large_kernel_autoencoder(
     input_shape: tuple = (None, None, None, 1),
-    kernel_size: tuple = (16, 16, 8),
     *,
+    kernel_size: tuple = (16, 16, 8),
     filters: tuple = (4, 4),
     activation: str | None = "sigmoid",
     padding: str = "reflect",

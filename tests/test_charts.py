@@ -192,7 +192,7 @@ def dashes(figure):
 
 def test_a_network_is_drawn_block_by_block():
     """Filters 1 at 32^3: widths 4 8 16 32 64 down, 16 8 4 2 up, extents halved and doubled."""
-    figure = show_network(resunet3d(1, (32, 32, 32, 1)), title="residual")
+    figure = show_network(resunet3d(1, input_shape=(32, 32, 32, 1)), title="residual")
     extents, widths = (32, 16, 8, 4, 2, 4, 8, 16, 32), (4, 8, 16, 32, 64, 16, 8, 4, 2)
     assert labels(figure) == [f"{e}³\n× {w}" for e, w in zip(extents, widths, strict=True)]
     assert dashes(figure) == [(3, 5, 2), (2, 6, 3), (1, 7, 4), (0, 8, 5)]
@@ -230,7 +230,7 @@ def test_a_network_of_several_classes():
 @pytest.mark.parametrize(("block", "extent"), [("Nothing", 16), ("Add", None)])
 def test_a_network_without_known_blocks_is_refused(block, extent):
     with pytest.raises(ValueError, match=f"block='{block}'"):
-        show_network(resunet3d(1, (extent, extent, extent, 1)), block)
+        show_network(resunet3d(1, input_shape=(extent, extent, extent, 1)), block)
 
 
 def test_layers_without_extents_are_refused():

@@ -78,9 +78,9 @@ def test_starts_worked_by_hand():
     assert [int(batch[0, 0, 0, 0, 0]) for batch in model.batches] == [0, 16, 32]
 
 
-@pytest.mark.parametrize("line, size, tile", [([1, 2, 3], 5, [1, 2, 3, 3, 2]),
+@pytest.mark.parametrize("line, size, tile", [([1, 2, 3], 5, [1, 2, 3, 2, 1]),
                                               ([7], 4, [7, 7, 7, 7]),
-                                              ([1, 2], 8, [1, 2, 2, 1, 1, 2, 2, 1])])  # fmt: skip
+                                              ([1, 2], 8, [1, 2, 1, 2, 1, 2, 1, 2])])  # fmt: skip
 def test_small_volumes_are_reflected(line, size, tile):
     model = Recorder()
     result = predict_volume(model, np.reshape(line, (-1, 1, 1)), (size, 1, 1))

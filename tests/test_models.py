@@ -14,14 +14,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_resunet3d_has_the_parameters_of_the_reference():
-    model = resunet3d(6, (128, 128, 128, 1))
+    model = resunet3d(6, input_shape=(128, 128, 128, 1))
     trained = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert (model.count_params(), trained) == (8_453_629, 8_447_773)
 
 
 def test_resunet3d_first_block_by_hand():
     """Filters 1, 1 channel in: the first block is conv 1->2 (56), conv 2->4 (220), shortcut (8)."""
-    model = resunet3d(1, (16, 16, 16, 1))
+    model = resunet3d(1, input_shape=(16, 16, 16, 1))
     kernels = [w for w in model.trainable_weights if w.name == "kernel"]
     assert sorted(tuple(w.shape) for w in kernels[:3]) == [
         (1, 1, 1, 1, 4),
@@ -33,7 +33,9 @@ def test_resunet3d_first_block_by_hand():
 @pytest.mark.parametrize("extents", [(16, 16, 16), (32, 16, 48)])
 @pytest.mark.parametrize(("channels", "activation"), [(1, "relu"), (3, "softmax"), (2, None)])
 def test_resunet3d_keeps_the_extents_and_has_the_head_asked_for(extents, channels, activation):
-    model = resunet3d(1, (None, None, None, 2), channels, activation)
+    model = resunet3d(
+        1, input_shape=(None, None, None, 2), out_channels=channels, activation=activation
+    )
     answer = np.asarray(model(np.random.default_rng(0).normal(size=(2, *extents, 2))))
     assert answer.shape == (2, *extents, channels)
     if activation == "softmax":
@@ -51,10 +53,13 @@ def keep_policy():
 @pytest.mark.parametrize(
     "policy, build",  # TensorFlow pools no float16 volumes on a CPU
     [
-        ("mixed_float16", lambda x: resunet3d(1, x)),
-        ("mixed_bfloat16", lambda x: unet_3l(x, 1)),
-        ("mixed_float16", lambda x: large_kernel_autoencoder(x, 4)),
-        ("mixed_float16", lambda x: with_activation(large_kernel_autoencoder(x, 4), "sigmoid")),
+        ("mixed_float16", lambda x: resunet3d(1, input_shape=x)),
+        ("mixed_bfloat16", lambda x: unet_3l(x, first_filters=1)),
+        ("mixed_float16", lambda x: large_kernel_autoencoder(x, kernel_size=4)),
+        (
+            "mixed_float16",
+            lambda x: with_activation(large_kernel_autoencoder(x, kernel_size=4), "sigmoid"),
+        ),
     ],
 )
 def test_the_head_answers_in_float32_under_mixed_precision(keep_policy, policy, build):
@@ -66,7 +71,7 @@ def test_the_head_answers_in_float32_under_mixed_precision(keep_policy, policy, 
 
 def test_extents_that_do_not_fit_are_refused_when_built():
     with pytest.raises(ValueError, match=r"axis 2 .* 100 voxels.*multiple of 16"):
-        resunet3d(1, (16, 100, 16, 1))
+        resunet3d(1, input_shape=(16, 100, 16, 1))
 
 
 def test_extents_that_do_not_fit_are_refused_when_called():
@@ -78,12 +83,15 @@ def test_extents_that_do_not_fit_are_refused_when_called():
     ("filters", "kernel", "count"), [(8, (3, 3, 6), 198_545), (4, (2, 2, 4), 14_913)]
 )
 def test_unet_3l_has_the_parameters_of_the_reference(filters, kernel, count):
-    assert unet_3l((256, 256, 32, 1), filters, kernel).count_params() == count
+    assert (
+        unet_3l((256, 256, 32, 1), first_filters=filters, kernel_size=kernel).count_params()
+        == count
+    )
 
 
 def test_unet_3l_is_the_network_drawn():
     """One filter, kernels of one voxel: channels into and out of each convolution, in order."""
-    model = unet_3l((8, 8, 8, 2), 1, 1)
+    model = unet_3l((8, 8, 8, 2), first_filters=1, kernel_size=1)
     kernels = [tuple(w.shape) for w in model.trainable_weights if w.name == "kernel"]
     down = [(2, 1), (1, 1), (1, 2), (2, 2), (2, 4), (4, 4)]
     up = [(4, 2), (2 + 2, 2), (2, 2), (2, 1), (1 + 1, 1), (1, 2), (2, 1)]
@@ -93,13 +101,13 @@ def test_unet_3l_is_the_network_drawn():
 @pytest.mark.parametrize("extents", [(4, 4, 4), (8, 12, 20)])
 def test_unet_3l_keeps_the_extents_and_answers_between_0_and_1(extents):
     batch = np.random.default_rng(0).normal(size=(2, *extents, 3))
-    answer = np.asarray(unet_3l((None, None, None, 3), 2)(batch))
+    answer = np.asarray(unet_3l((None, None, None, 3), first_filters=2)(batch))
     assert answer.shape == (2, *extents, 1) and 0 < answer.min() < answer.max() < 1
 
 
 def test_unet_3l_refuses_extents_that_do_not_fit():
     with pytest.raises(ValueError, match=r"axis 3 .* 30 voxels.*multiple of 4"):
-        unet_3l((16, 16, 30, 1), 2)
+        unet_3l((16, 16, 30, 1), first_filters=2)
     with pytest.raises(ValueError, match=r"axis 1 .* 6 voxels.*multiple of 4"):
         unet_3l(first_filters=2)(np.zeros((1, 6, 8, 8, 1)))
 
@@ -130,7 +138,7 @@ def test_large_kernel_autoencoder_has_the_parameters_counted_by_hand(arguments, 
 @pytest.mark.parametrize("padding", ["reflect", "same", "valid"])
 def test_large_kernel_autoencoder_is_the_network_drawn(padding):
     model = large_kernel_autoencoder(
-        (None, None, None, 2), (6, 5, 3), filters=(3, 1, 4), padding=padding
+        (None, None, None, 2), kernel_size=(6, 5, 3), filters=(3, 1, 4), padding=padding
     )
     assert [(type(c), c.kernel_size, c.padding) for c in convolutions(model)] == 4 * [
         (FourierConv3D, (6, 5, 3), padding)
@@ -158,7 +166,11 @@ def test_large_kernel_autoencoder_s_defaults_are_the_documented_ones():
 @pytest.mark.parametrize("activation", ["sigmoid", None])
 def test_the_plain_variant_is_the_same_network_of_conv3d(kernel, extents, activation):
     plain = large_kernel_autoencoder(
-        (*extents, 2), kernel, activation=activation, padding="same", normalise=False
+        (*extents, 2),
+        kernel_size=kernel,
+        activation=activation,
+        padding="same",
+        normalise=False,
     )
     hidden = [keras.layers.Conv3D(4, kernel, padding="same", activation="relu") for _ in "12"]
     last = keras.layers.Conv3D(1, kernel, padding="same", activation=activation)
@@ -171,7 +183,9 @@ def test_the_plain_variant_is_the_same_network_of_conv3d(kernel, extents, activa
 
 
 def test_normalisation_stands_before_the_relu():
-    model = shaken(large_kernel_autoencoder((4, 4, 4, 1), 1, filters=(1,), activation=None))
+    model = shaken(
+        large_kernel_autoencoder((4, 4, 4, 1), kernel_size=1, filters=(1,), activation=None)
+    )
     kernel, gamma, beta, mean, variance, *last = (w.ravel()[0] for w in model.get_weights())
     x = np.random.default_rng(0).normal(size=(1, 4, 4, 4, 1))
     normal = gamma * (kernel * x - mean) / np.sqrt(variance + 1e-3) + beta
@@ -207,7 +221,7 @@ def test_one_network_serves_two_extents():
 
 
 def test_valid_padding_shrinks_by_every_kernel():
-    model = large_kernel_autoencoder((14, 13, 9, 1), (4, 3, 2), padding="valid")
+    model = large_kernel_autoencoder((14, 13, 9, 1), kernel_size=(4, 3, 2), padding="valid")
     assert model.output_shape == (None, 14 - 3 * 3, 13 - 3 * 2, 9 - 3 * 1, 1)
 
 
@@ -240,7 +254,9 @@ def test_with_activation_is_the_same_network_with_one_step_more():
 
 
 def test_with_activation_takes_a_softmax_over_channels():
-    model = with_activation(resunet3d(1, (16, 16, 16, 1), 3, activation=None), "softmax")
+    model = with_activation(
+        resunet3d(1, input_shape=(16, 16, 16, 1), out_channels=3, activation=None), "softmax"
+    )
     answer = np.asarray(model(np.random.default_rng(0).normal(size=(1, 16, 16, 16, 1))))
     assert answer.shape == (1, 16, 16, 16, 3)
     np.testing.assert_allclose(answer.sum(-1), 1, rtol=1e-5)
@@ -280,9 +296,9 @@ for number, build in enumerate(builds):
 
 
 BUILDS = [
-    "resunet3d(2, (16, 32, 16, 1), 2, 'sigmoid')",
-    "unet_3l((16, 32, 16, 1), 2)",
-    "large_kernel_autoencoder((16, 32, 16, 1), (4, 4, 2), share=0.3)",
+    "resunet3d(2, input_shape=(16, 32, 16, 1), out_channels=2, activation='sigmoid')",
+    "unet_3l((16, 32, 16, 1), first_filters=2)",
+    "large_kernel_autoencoder((16, 32, 16, 1), kernel_size=(4, 4, 2), share=0.3)",
 ]
 
 

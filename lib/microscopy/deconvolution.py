@@ -116,7 +116,7 @@ def wiener(volume: np.ndarray, psf: np.ndarray, balance: float) -> np.ndarray:
 
     In Fourier space, H* / (|H|² + balance |D|²) times the volume, D the Laplacian (F. Orieux et
     al., 2010). There the volume is periodic, so that opposite borders would leak into one
-    another: it is mirrored first, by half the PSF's extents or more, and cut out again afterwards.
+    another: it is reflected first, by half the PSF's extents or more, and cut out again afterwards.
 
     Args:
         volume: (X, Y, Z), any finite values.
@@ -134,8 +134,8 @@ def wiener(volume: np.ndarray, psf: np.ndarray, balance: float) -> np.ndarray:
     if not 0 < balance < np.inf:
         raise ValueError(f"balance={balance}: give more than 0")
     margin = np.subtract(fast_grid(np.add(volume.shape, psf.shape) + 1), volume.shape)
-    mirrored = np.pad(volume, [(m // 2, m - m // 2) for m in margin], "symmetric")
-    result = restoration.wiener(mirrored, psf, balance, clip=False)
+    reflected = np.pad(volume, [(m // 2, m - m // 2) for m in margin], "reflect")
+    result = restoration.wiener(reflected, psf, balance, clip=False)
     begins_ends = zip(margin // 2, margin // 2 + volume.shape, strict=True)
     return result[tuple(slice(*both) for both in begins_ends)]
 

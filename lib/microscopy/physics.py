@@ -15,6 +15,7 @@ import numpy as np
 from keras import layers
 
 from lib.arrays import real_array
+from lib.inference import predict_volume
 from lib.intensity import rescale
 from lib.microscopy.deconvolution import linear_background, richardson_lucy
 from lib.microscopy.psf import estimate_psf
@@ -22,6 +23,7 @@ from lib.sampling import PatchSampler
 from lib.training import PatchDataset, adam, train
 
 STAGES = (5, 20, 60)  # accelerated steps whose estimates the CNN sees: blurred, sharper, grainy
+TILE = (128, 128, 64)  # voxels that the CNN sees at once, a fifth of a gigabyte
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,8 @@ class RichardsonLucyNetwork:
 
         Args:
             volume: (X, Y, Z) in any unit, any extents. Give the whole, for it is scaled by its
-                own darkest and brightest voxel; clip dead and hot pixels first.
+                own darkest and brightest voxel; clip dead and hot pixels first. Richardson-Lucy
+                runs on the whole, the CNN tile by tile (`lib.inference.predict_volume`).
 
         Returns:
             (X, Y, Z) float32, 0 or more, in units of the labels trained on.
@@ -52,7 +55,8 @@ class RichardsonLucyNetwork:
             ValueError: not 3D, NaN or infinity, or nothing above its background.
         """
         stages = richardson_lucy_stages(volume, self.psf)
-        return np.maximum(keras.ops.convert_to_numpy(self.head(stages[None]))[0, ..., 0], 0)
+        tile = np.minimum(stages.shape[:3], TILE)
+        return np.maximum(predict_volume(self.head.__call__, stages, tile, 0.25)[..., 0], 0)
 
     def save(self, folder) -> Path:
         """Write ``psf.npy`` and ``head.keras`` to a folder, made if need be; return it."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from elsewhere import run_elsewhere
 
-from lib.metrics import correlation
+from lib.metrics import correlation, rmse
 from lib.microscopy import physics
 from lib.microscopy.bead_sets import SIGMA, bead_pair
 from lib.microscopy.deconvolution import linear_background, richardson_lucy
@@ -155,6 +155,18 @@ def test_history_and_best_weights_are_left_in_the_folder(tmp_path):
 def test_output_has_the_volume_s_shape_whatever_it_is(networks, shape):
     output = networks["given"](np.random.default_rng(0).random(shape))
     assert output.shape == shape and output.dtype == np.float32 and output.min() >= 0
+
+
+def test_a_large_volume_goes_through_the_head_tile_by_tile(networks, monkeypatch):
+    network, image = networks["given"], beads(20, (40, 36, 40))[0]
+    whole, seen = network(image), []
+    monkeypatch.setattr(physics, "TILE", (32, 48, 32))
+    called = type(network.head).__call__
+    record = lambda self, x: seen.append(x.shape) or called(self, x)  # noqa: E731
+    monkeypatch.setattr(type(network.head), "__call__", record)
+    tiled = network(image)
+    assert set(seen) == {(1, 32, 36, 32, 4)} and tiled.shape == whole.shape
+    assert rmse(whole, tiled) < 0.02 * rmse(whole, 0 * whole)
 
 
 def test_what_the_head_has_below_0_is_black():
