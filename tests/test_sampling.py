@@ -73,12 +73,22 @@ def test_a_patch_is_a_block_of_its_volume():
         assert np.array_equal(image, volume[x : x + 2, y : y + 3, z : z + 4])
 
 
-def test_without_foreground_every_place_is_as_likely():
+def test_without_foreground_every_place_is_as_likely_half_a_patch_beyond_too():
     volume, count = places(5, 4, 6), 3000
     images, _ = drawn([(volume, volume)], (2, 4, 3), count)
     found, numbers = np.unique(corners(images), axis=0, return_counts=True)
     assert found.tolist() == [[x, 0, z] for x in range(4) for z in range(4)]
-    assert all(near(n / count, 1 / 16, count) for n in numbers)
+    along = np.array([2, 1, 1, 2]) / 6  # one of the 6 places lies before the volume, one behind
+    expected = np.outer(along, along).ravel()
+    assert all(near(n / count, e, count) for n, e in zip(numbers, expected, strict=True))
+
+
+def test_a_face_is_seen_five_eighths_as_often_as_the_middle():
+    volume, seen, count = places(24, 8, 8), np.zeros(24), 4000
+    for x, _, _ in corners(drawn([(volume, volume)], 8, count)[0]):
+        seen[x : x + 8] += 1
+    assert near(seen[0] / count, 5 / 25, count) and near(seen[-1] / count, 5 / 25, count)
+    assert near(seen[12] / count, 8 / 25, count)
 
 
 def test_every_pair_is_as_likely():
@@ -88,12 +98,15 @@ def test_every_pair_is_as_likely():
     assert all(near(share, 1 / 3, 1500) for share in shares)
 
 
+THIRDS = {0: 1 / 3, 1: 1 / 3, 2: 1 / 3}
+
+
 @pytest.mark.parametrize(
-    "voxel, reach",  # where the voxel may lie in a patch of 3, along each axis
+    "voxel, reach",  # where the voxel lies in a patch of 3 along each axis, and how often
     [
-        ((5, 6, 4), ([0, 1, 2], [0, 1, 2], [0, 1, 2])),
-        ((0, 11, 9), ([0], [2], [2])),
-        ((1, 10, 5), ([0, 1], [1, 2], [0, 1, 2])),
+        ((5, 6, 4), (THIRDS, THIRDS, THIRDS)),
+        ((0, 11, 9), ({0: 1}, {2: 1}, {2: 1})),
+        ((1, 10, 5), ({0: 1 / 3, 1: 2 / 3}, {1: 2 / 3, 2: 1 / 3}, THIRDS)),
     ],
 )
 def test_the_labelled_voxel_is_everywhere_in_the_patch(voxel, reach):
@@ -102,7 +115,8 @@ def test_the_labelled_voxel_is_everywhere_in_the_patch(voxel, reach):
     assert np.all(labels.sum((1, 2, 3, 4)) == 1), "always inside"
     found, numbers = np.unique(np.argwhere(labels[..., 0])[:, 1:], axis=0, return_counts=True)
     assert found.tolist() == [list(p) for p in itertools.product(*reach)]
-    assert all(near(n / count, 1 / len(found), count) for n in numbers if len(found) > 1)
+    shares = [reach[0][x] * reach[1][y] * reach[2][z] for x, y, z in found]
+    assert all(near(n / count, s, count) or s == 1 for n, s in zip(numbers, shares, strict=True))
 
 
 @pytest.mark.parametrize("share", [0.25, 0.8])
@@ -131,6 +145,15 @@ def test_flips_and_turns_reach_their_group_and_no_more(flips, turns, how_many, h
     found = {orientation(image[..., 0]).tobytes(): image[..., 0] for image in images}
     assert len(found) == how_many
     assert {round(np.linalg.det(orientation(p))) for p in found.values()} == handed
+
+
+@pytest.mark.parametrize("turns", [("x", "y", "z"), ("y", "x")])
+def test_every_orientation_is_as_likely(turns):
+    volume, count = places(2, 2, 2), 4800
+    images, _ = drawn([(volume, volume)], 2, count, turns=turns)
+    found = [orientation(image[..., 0]).tobytes() for image in images]
+    numbers = np.unique(found, return_counts=True)[1]
+    assert len(numbers) == 24 and all(near(n / count, 1 / 24, count) for n in numbers)
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
