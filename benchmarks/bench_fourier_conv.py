@@ -2,7 +2,7 @@
 
     python benchmarks/bench_fourier_conv.py [> results/fourier_conv.txt]
     python benchmarks/bench_fourier_conv.py --headline         the [16,16,8] rows only
-    KERAS_BACKEND=jax python benchmarks/bench_fourier_conv.py --fit    constants for lib.fourier
+    KERAS_BACKEND=jax python benchmarks/bench_fourier_conv.py [> results/fourier_conv_jax.txt]
 
 A row is one layer, one volume, stride 1, padding "same": seconds for value, input, kernel and bias
 gradients in one compiled graph, the least of the repetitions, which take turns between the ways in
@@ -22,10 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from scipy.optimize import nnls
-
 ROOT = Path(__file__).resolve().parents[1]
+BACKEND = os.environ.get("KERAS_BACKEND", "tensorflow")
 sys.path.insert(0, str(ROOT))
 SHAPES = [(32, 32, 32), (64, 64, 64), (128, 128, 32)]
 KERNELS = [(1, 1, 1), (3, 3, 3), (6, 6, 3), (16, 16, 8)]
@@ -120,7 +118,7 @@ def run(
     shape, kernel, channels = case
     job = {"shape": shape, "kernel": kernel, "channels": channels, "methods": methods}
     job = json.dumps({**job, "repeats": repeats, "limit": limit, "training": training})
-    backend = backend or os.environ.get("KERAS_BACKEND", "tensorflow")
+    backend = backend or BACKEND
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path}
     command = [sys.executable, "-c", PROGRAM, job]
@@ -130,7 +128,7 @@ def run(
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def cases(backend="tensorflow"):
+def cases(backend):
     """The grid, without what takes the direct ways minutes."""
     for case in itertools.product(SHAPES, KERNELS, CHANNELS):
         if math.prod(itertools.chain(*case)) <= MOST[backend]:
@@ -138,7 +136,7 @@ def cases(backend="tensorflow"):
 
 
 def table(chosen) -> None:
-    from lib.fourier import best_blocks
+    from lib.fourier import is_large
 
     peers = importlib.util.find_spec("torch") is not None
     print(f"bare process: {run()['peak']:.2f} GiB; times in ms, peaks in GiB")
@@ -149,7 +147,7 @@ def table(chosen) -> None:
     for case in chosen:
         shape, kernel, channels = case
         direct, auto, fourier = run(["direct", "auto", "fourier"], case)["seconds"]
-        way = best_blocks(shape, (*kernel, *channels), True, "tensorflow", False)
+        way = is_large((*kernel, *channels), BACKEND)
         with ThreadPoolExecutor() as pool:  # memory alone: these two may run at once
             alone = partial(run, case=case, repeats=1)
             peaks = [done["peak"] for done in pool.map(alone, [["direct"], ["auto"]])]
@@ -162,45 +160,18 @@ def table(chosen) -> None:
             f"{torch['peak']:8.2f}",
             flush=True,
         )
+    if BACKEND != "tensorflow":
+        return
     print("a training step of large_kernel_autoencoder, [16,16,8], 256x256x32, batch 1:")
     for method, name in {"auto": "FourierConv3D", "direct": "Conv3D"}.items():
         step = run(repeats=2, training=method)
         print(f"    {name}: {step['seconds'][0]:.2f} s, peak {step['peak']:.2f} GiB")
 
 
-def fit() -> None:
-    """Print the constants of the cost model that fit this machine's times best, relatively."""
-    from lib.fourier import best_blocks, direct_work, fourier_work
-
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    work, seconds = ([], []), ([], [])
-    for shape, kernel, channels in cases(backend):
-        measured = run(["direct", "fourier"], (shape, kernel, channels), limit=0.5)["seconds"]
-        full = (*kernel, *channels)
-        axes = best_blocks(shape, full, True, backend, True)
-        for rows, row in zip(
-            work, (direct_work(shape, full), fourier_work(axes, *channels)), strict=True
-        ):
-            rows.append(row)
-        for times, value in zip(seconds, measured, strict=True):
-            times.append(value)
-        print(shape, kernel, channels, *(f"{v * 1e3:.1f}" for v in measured), flush=True)
-    for name, rows, times in zip(["direct", "fourier"], work, seconds, strict=True):
-        weighted = np.divide(rows, np.array(times)[:, None])
-        constants, _ = nnls(weighted, np.ones(len(times)))
-        quality = np.percentile(weighted @ constants, [0, 25, 50, 75, 100])
-        print(name, ", ".join(f"{c:.2g}" for c in constants), "predicted / measured", quality)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--headline", action="store_true", help="one row of the grid")
-    parser.add_argument("--fit", action="store_true", help="fit the cost model of lib.fourier")
-    chosen = parser.parse_args()
-    if chosen.fit:
-        fit()
-    else:
-        table([HEADLINE] if chosen.headline else cases())
+    table([HEADLINE] if parser.parse_args().headline else cases(BACKEND))
 
 
 if __name__ == "__main__":

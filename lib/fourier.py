@@ -13,26 +13,18 @@ sums, so that a complex product is three real ones (Gauss's trick), and the prod
 channels at all frequencies are one batched matrix product.
 """
 
-import functools
-import itertools
 import math
 from typing import NamedTuple
 
 import numpy as np
 from keras import ops
 
-LEAST = 8  # voxels of the smallest block: below, the overlap outweighs it
-COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)  # of blocks along an axis, to choose from
+MOST = (64, 32, 32)  # voxels that a block gives out; the transform along z is the dearest,
+LEAST, FEW = 8, 8  # so z is cut on, down to LEAST, while there are not FEW blocks
 UNKNOWN = 64  # what an extent counts that is not known yet
-DOUBT = 0.65  # Fourier space is taken where it promises less than this part of the direct time
-# Seconds each, forward + gradients, for the terms of `fourier_work` and `direct_work` on two cores,
-# benchmarks/bench_fourier_conv.py --fit. JAX's without the direct way's fixed share, as kernels of
-# one voxel were not in its grid; PyTorch's times scattered too much to fit, TensorFlow's stand in.
-COSTS = {
-    "tensorflow": ((2.2e-11, 6.4e-8, 4.3e-11, 1.4e-9, 1.1e-3), (0, 1.1e-10, 7.7e-10, 6.5e-4)),
-    "jax": ((7.3e-11, 0, 1.7e-10, 7.7e-10, 1e-3), (0, 2.3e-9, 0, 0)),
-    "torch": ((2.2e-11, 6.4e-8, 4.3e-11, 1.4e-9, 1.1e-3), (0, 1.1e-10, 7.7e-10, 6.5e-4)),
-}
+# Voxels of a kernel from which on Fourier space is quicker on two cores: results/fourier_conv.txt
+# and, for JAX, whose direct way is slow on a CPU, results/fourier_conv_jax.txt.
+LARGE = {"tensorflow": 100, "torch": 100, "jax": 27}
 
 BOTH, REAL = np.eye(2), np.array([[1.0, 0.0]])  # keep (re, im); keep re
 # (x_re + i·x_im)·(k_re + i·k_im) by three products p: p_0 - p_2 + i·(p_0 + p_1)
@@ -193,66 +185,25 @@ def _part(x, axis, start, length):
     return ops.slice(x, starts, shape)
 
 
-@functools.lru_cache(maxsize=256)
-def best_blocks(extents, kernel, same: bool, backend: str, forced: bool):
-    """The cheapest three `Blocks` by the cost model; None where the direct way is cheaper.
+def choose_blocks(extents, kernel, same: bool) -> tuple:
+    """Three `Blocks`, as long as `MOST`, or as a kernel that is longer.
+
+    Within 8 % of the best of all ways to cut 14 different volumes (two cores, TensorFlow).
 
     Args:
-        extents: (X, Y, Z) of the result; None where it is not known yet, counted as 64 voxels.
-        kernel: the kernel's shape (x, y, z, C, K).
+        extents: (X, Y, Z) of the result; None where it is not known yet.
+        kernel: (x, y, z) or more of the kernel's shape.
         same: zeros around the volume ("same").
-        backend: "tensorflow", "jax" or "torch": each has its own costs.
-        forced: never None.
     """
-    to_transform, direct = COSTS[backend]
-    ways = itertools.product(*(_ways(n, k, same) for n, k in zip(extents, kernel[:3], strict=True)))
-    cost, axes = min((_dot(to_transform, fourier_work(w, *kernel[3:])), w) for w in ways)
-    if not forced and cost > DOUBT * _dot(direct, direct_work(extents, kernel)):
-        return None
-    known = zip(axes, extents, strict=True)
-    return tuple(b if n else b._replace(count=None) for b, n in known)
+    known = [n or max(UNKNOWN, lags) for n, lags in zip(extents, kernel, strict=False)]
+    x, y, z = (max(1, n // max(m, k - 1)) for n, m, k in zip(known, MOST, kernel, strict=False))
+    shortest = max(1, known[2] // max(LEAST, kernel[2] - 1))
+    counts = x, y, min(shortest, max(z, -(-FEW // (x * y))))
+    axes = zip(known, kernel, counts, extents, strict=False)
+    cut = [(blocks(n, lags, count, same and bool(e)), e) for n, lags, count, e in axes]
+    return tuple(b if e else b._replace(count=None) for b, e in cut)
 
 
-def fourier_work(axes, channels: int, filters: int) -> tuple:
-    """What a convolution in Fourier space takes, a volume: the terms of its cost.
-
-    Multiplications of the transforms, small matrix products, their multiplications, numbers in
-    the three spectra, 1.
-    """
-    x, y, z = _frequencies(axes)
-    volumes = math.prod(b.count for b in axes)
-
-    def transform(n, columns):
-        return columns * x * n[2] * (2 * n[0] * n[1] + 4 * y * n[1] + 6 * y * z)
-
-    into = transform([b.inputs for b in axes], volumes * channels)
-    of_kernel = transform([b.lags for b in axes], channels * filters)
-    back = transform([b.outputs for b in axes], volumes * filters)
-    places = 3 * x * y * z
-    spectra = volumes * (channels + filters) + channels * filters
-    multiplied = places * volumes * channels * filters
-    return into + of_kernel + back, places, multiplied, places * spectra, 1
-
-
-def direct_work(extents, kernel) -> tuple:
-    """The terms of the direct way's cost.
-
-    Multiplications, numbers gathered for them (of the values for the result and the kernel's
-    gradient, of the upstream gradient for the values'), numbers that go in and out, 1.
-    """
-    voxels, lags = math.prod(n or UNKNOWN for n in extents), math.prod(kernel[:3])
-    channels, filters = kernel[3:]
-    numbers = voxels * (channels + filters)
-    return voxels * lags * channels * filters, lags * numbers, numbers, 1
-
-
-def _ways(extent, lags, same):
-    """The ways to cut one axis, to choose from: blocks of LEAST voxels or more."""
-    known = extent or max(UNKNOWN, lags)
-    most = max(1, known // max(LEAST, lags - 1))
-    counts = [n for n in COUNTS if n <= most]
-    return [blocks(known, lags, n, same and extent is not None) for n in counts]
-
-
-def _dot(costs, work):
-    return sum(a * b for a, b in zip(costs, work, strict=True))
+def is_large(kernel, backend: str) -> bool:
+    """Whether a kernel (x, y, z, ...) is quicker in Fourier space on a CPU with that backend."""
+    return math.prod(kernel[:3]) >= LARGE[backend]

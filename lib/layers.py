@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from lib.fourier import best_blocks, fourier_conv3d, reflect
+from lib.fourier import choose_blocks, fourier_conv3d, is_large, reflect
 
 PADDINGS = ("same", "valid", "reflect")
 METHODS = ("auto", "direct", "fourier")
@@ -74,9 +74,9 @@ class FourierConv3D(keras.layers.Conv3D):
         filters, kernel_size: as in Conv3D.
         padding: "same" and "valid" as in Conv3D. "reflect" mirrors the volume at its borders, the
             edge voxel not repeated (NumPy's "reflect"), and keeps its extents: no dark frame.
-        method: "direct" is Conv3D's own way, "fourier" the other; "auto" takes the one that
-            should train faster by costs measured on a CPU (`lib.fourier.best_blocks`). Extents
-            that are not known when the graph is built count as 64 voxels.
+        method: "direct" is Conv3D's own way, "fourier" the other; "auto" takes that one for
+            kernels that train faster so on a CPU (`lib.fourier.is_large`). Extents that are not
+            known when the graph is built count as 64 voxels.
         kwargs: Conv3D's others: activation, use_bias, initializers, regularizers, name, dtype, ...
 
     Raises:
@@ -98,20 +98,17 @@ class FourierConv3D(keras.layers.Conv3D):
     def convolution_op(self, inputs, kernel):
         extents, same = self.compute_output_shape(inputs.shape)[1:4], self.padding == "same"
         inputs = reflect(inputs, self.kernel_size) if self.padding == "reflect" else inputs
-        axes = self._blocks(extents, kernel.shape, same)
-        if axes is None:
+        if not self._in_fourier_space(kernel.shape):
             zeros = "same" if same else "valid"
             return ops.conv(inputs, kernel, padding=zeros, data_format=self.data_format)
+        axes = choose_blocks(extents, kernel.shape, same)
         kind = "float64" if self.compute_dtype == "float64" else "float32"
         result = fourier_conv3d(ops.cast(inputs, kind), ops.cast(kernel, kind), same, axes)
         return ops.cast(result, self.compute_dtype)
 
-    def _blocks(self, extents, kernel, same):
-        """How to cut the volume for Fourier space; None: the direct way."""
-        if self.method == "direct":
-            return None
-        forced = self.method == "fourier"
-        return best_blocks(tuple(extents), tuple(kernel), same, keras.backend.backend(), forced)
+    def _in_fourier_space(self, kernel) -> bool:
+        asked = self.method != "auto"
+        return self.method == "fourier" if asked else is_large(kernel, keras.backend.backend())
 
     def compute_output_shape(self, input_shape):
         if len(input_shape) != 5:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import correlate
 
-from lib.fourier import best_blocks, blocks, direct_work, fourier_conv3d, fourier_work, reflect
+from lib.fourier import blocks, choose_blocks, fourier_conv3d, is_large, reflect
 
 EXTENTS = st.tuples(*[st.integers(1, 11)] * 3)
 
@@ -101,24 +101,26 @@ def test_blocks_cover_an_axis_and_hold_what_they_need(extent, lags, count, same)
     assert cut.length == extent + lags // 2 if same and count == 1 else cut.inputs
 
 
-def work(extents, kernel, forced=True, backend="tensorflow"):
-    return best_blocks(extents, kernel, True, backend, forced)
-
-
-@pytest.mark.parametrize("extents", [(128, 128, 32), (None, None, None)])
 @pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_large_kernels_go_through_fourier_space_and_single_voxels_do_not(backend, extents):
-    assert work(extents, (16, 16, 8, 4, 4), False, backend) is not None
-    for channels in [(1, 1), (16, 16)]:
-        assert work(extents, (1, 1, 1, *channels), False, backend) is None
-        assert work(extents, (1, 1, 1, *channels), True, backend) is not None
+def test_large_kernels_go_through_fourier_space_and_single_voxels_do_not(backend):
+    for channels in [(1, 16), (4, 4), (16, 16)]:
+        assert is_large((16, 16, 8, *channels), backend)
+        assert not is_large((1, 1, 1, *channels), backend)
+        assert is_large((3, 3, 3, *channels), backend) == (backend == "jax")
 
 
-@pytest.mark.parametrize("channels", [(1, 1), (4, 4), (16, 16)])
-def test_small_kernels_do_on_jax_alone(channels):
-    for backend in ("tensorflow", "torch"):
-        assert work((64, 64, 64), (3, 3, 3, *channels), False, backend) is None
-    assert work((64, 64, 64), (3, 3, 3, *channels), False, "jax") is not None
+@pytest.mark.parametrize(
+    "extents, lags, counts",
+    [
+        ((128, 128, 32), (16, 16, 8), (2, 4, 1)),  # eight blocks already
+        ((64, 64, 64), (16, 16, 8), (1, 2, 4)),
+        ((32, 32, 32), (16, 16, 8), (1, 1, 4)),  # eight would be shorter than LEAST
+        ((64, 64, 256), (3, 3, 3), (1, 2, 8)),
+        ((200, 200, 200), (80, 1, 101), (2, 6, 2)),  # no shorter than the kernel
+    ],
+)
+def test_blocks_by_the_rule(extents, lags, counts):
+    assert tuple(b.count for b in choose_blocks(extents, lags, True)) == counts
 
 
 @given(
@@ -127,27 +129,14 @@ def test_small_kernels_do_on_jax_alone(channels):
 )
 @settings(max_examples=40, deadline=None)
 def test_blocks_chosen_hold_the_kernel_unless_one_is_enough(extents, lags):
-    for extent, cut in zip(extents, work(extents, (*lags, 2, 3)), strict=True):
+    for extent, cut in zip(extents, choose_blocks(extents, lags, True), strict=True):
         assert (cut.count is None) == (extent is None) and cut.outputs >= 1
         assert cut.count == 1 or cut.outputs >= cut.lags - 1
 
 
-def test_the_terms_of_the_cost():
-    axes = cuts((4, 2, 2), (3, 1, 1), (2, 1, 1), True)
-    assert [b.length for b in axes] == [4, 2, 2]  # x: two blocks of 2 + 2; half of it: 3
-    # into: 2 blocks·1 channel·3·(2·4·2·2 + 4·2·2·2 + 6·2·2·2); the kernel has 1·1·3, 2 columns
-    into, back = 2 * 3 * (32 + 32 + 48), 2 * 2 * 3 * (16 + 32 + 48)
-    of_kernel = 2 * 3 * (2 * 3 + 4 * 2 + 6 * 4)
-    places = 3 * 3 * 2 * 2
-    expected = (into + of_kernel + back, places, places * 4, places * (2 * 3 + 2), 1)
-    assert fourier_work(axes, 1, 2) == expected
-    assert direct_work((4, 2, 2), (3, 1, 1, 1, 2)) == (96, 144, 48, 1)
-    assert direct_work((4, None, 2), (1, 1, 1, 1, 1)) == (512, 1024, 1024, 1)
-
-
 def test_unknown_extents_in_a_graph():
     kernel = np.random.default_rng(0).normal(size=(5, 2, 3, 1, 2))
-    axes = best_blocks((None, 6, None), kernel.shape, True, "tensorflow", True)
+    axes = choose_blocks((None, 6, None), kernel.shape, True)
     spec = tf.TensorSpec((None, None, 6, None, 1), tf.float64)
     traced = tf.function(lambda x: fourier_conv3d(x, kernel, True, axes), input_signature=[spec])
     for shape in [(1, 70, 6, 1, 1), (2, 3, 6, 130, 1)]:

@@ -289,9 +289,7 @@ batch = np.load(folder + "/batch.npy")
 for number, build in enumerate(builds):
     model = eval(build)
     model.load_weights(f"{folder}/{number}.weights.h5")
-    answer = model(batch, training=False)
-    answer = answer.detach().numpy() if hasattr(answer, "detach") else np.asarray(answer)
-    np.save(f"{folder}/{number}.npy", answer)
+    np.save(f"{folder}/{number}.npy", model.predict_on_batch(batch))
 """
 
 
