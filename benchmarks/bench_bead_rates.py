@@ -37,6 +37,7 @@ VOLUMES = range(7000, 7003)
 def main() -> None:
     train, judged = read_split(ROOT / "data" / "beads")
     judged += [bead_pair(train[0][0].shape, 20, seed=(0, number)) for number in VOLUMES]
+    print("# python benchmarks/bench_bead_rates.py > results/06_rates.csv   (one CPU core)")
     print("network,schedule,rate,seed,correlation")
     for name in sys.argv[1:] or TRIALS:
         recipe, rates = TRIALS[name]

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from lib.volumes import Volume, load_volume, save_volume
 
@@ -24,19 +25,24 @@ def test_every_example_is_run_below():
     assert len(CODE) == 2
 
 
-def test_the_example_trains_and_predicts(tmp_path, monkeypatch):
+def test_the_example_trains_and_predicts_thin_scans_too(tmp_path, monkeypatch):
     rng, affine = np.random.default_rng(0), np.diag([-1.0, 2, 3, 1])
-    label = rng.random((40, 36, 33)) > 0.5
-    image = label + rng.random(label.shape, np.float32)
-    for name, data in {"image/a.mat": image, "label/a.nrrd": label}.items():
-        save_volume(Volume(data, affine), tmp_path / "folder" / name)
-    save_volume(Volume(image, affine), tmp_path / "new.nii.gz")
+    for name, slices in {"a": 25, "b": 23}.items():
+        label = rng.random((40, 36, slices)) > 0.5
+        image = Volume(label + rng.random(label.shape, np.float32), affine)
+        save_volume(image, tmp_path / "folder/image" / f"{name}.mat")
+        save_volume(Volume(label, affine), tmp_path / "folder/label" / f"{name}.nrrd")
+    save_volume(image, tmp_path / "new.nii.gz")
     monkeypatch.chdir(tmp_path)
-    run(CODE[0], "4, 100), 20, folder", "2, 2), 1, folder")
+    code = CODE[0].replace("4, 100), 20, folder", "1, 1), 1, folder")
+    code = code.replace("loss=dice_loss)", "loss=dice_loss, run_eagerly=True)")  # two graphs less
+    with pytest.raises(ValueError, match=r"a\.mat is \(40, 36, 25\).*; give \(32, 32, 16\), say"):
+        run(code, "SIZE = 32 ", "SIZE = 32 ")
+    with pytest.warns(UserWarning, match="tiles of 16 .* meet without overlap"):
+        run(code, "SIZE = 32 ", "SIZE = (32, 32, 16) ")
     mask = load_volume("new_mask.nii.gz")
-    assert mask.data.shape == label.shape
+    assert mask.data.shape == label.shape and set(np.unique(mask.data)) <= {0, 1}
     np.testing.assert_allclose(mask.affine, affine)
-    assert set(np.unique(mask.data)) <= {0, 1}
 
 
 def test_the_example_restores_beads(monkeypatch):

@@ -17,6 +17,7 @@ from skimage.segmentation import watershed
 from lib.arrays import per_axis, real_array
 
 AROUND = np.arange(27).reshape(3, 3, 3) != 13  # the voxels around one
+HOT = 4  # times as bright as the brightest of them, above the darkest of the volume
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,11 @@ def detect_beads(volume: np.ndarray, threshold: float, min_distance: int = 2) ->
 
     Local maxima above the threshold are the seeds of a watershed, so that beads that touch come
     apart; each voxel weighs as much as it exceeds the mean of its bead's peak and the threshold.
-    No voxel counts for more than the brightest of the 26 around it: a hot pixel is no bead.
+    A single voxel far brighter than all others and those around it is a hot pixel and no bead.
 
     Args:
         volume: (X, Y, Z), any units.
-        threshold: part of the volume's own range, hot pixels left out, 0 to 1: 0.5 lies midway
+        threshold: part of the volume's own range without hot pixels, 0 to 1: 0.5 lies midway
             between its minimum and its maximum.
         min_distance: voxels; of maxima that lie this close along every axis only the brightest
             counts.
@@ -59,13 +60,11 @@ def detect_beads(volume: np.ndarray, threshold: float, min_distance: int = 2) ->
         ValueError: not three dimensions, values that are not finite, ``threshold`` outside
             [0, 1), ``min_distance`` below 1.
     """
-    volume = real_array(volume, "volume").astype(np.float64)
+    volume = _without_hot_pixels(real_array(volume, "volume").astype(np.float64))
     if not 0 <= threshold < 1:
         raise ValueError(f"threshold={threshold}: give at least 0 and less than 1")
     if min_distance < 1:
         raise ValueError(f"min_distance={min_distance}: give 1 voxel or more")
-    around = maximum_filter(volume, footprint=AROUND, mode="constant", cval=volume.min())
-    volume = np.minimum(volume, around)
     level = volume.min() + threshold * np.ptp(volume)
     seeds, heights = _maxima(volume, level, min_distance)
     if not len(heights):
@@ -177,6 +176,18 @@ def bead_elongation(volume: np.ndarray, centres: np.ndarray, window=(4, 4, 8)) -
     across = widths[:, :2].mean(axis=1)
     ratios = widths[across > 0, 2] / across[across > 0]
     return float(np.median(ratios)) if len(ratios) else float("nan")
+
+
+def _without_hot_pixels(volume: np.ndarray) -> np.ndarray:
+    """What outshines every pair of neighbours, and its own by `HOT` times, gets their value.
+
+    Where no two neighbours are bright, as in labels of one voxel a bead, all stays.
+    """
+    low = volume.min()
+    around = maximum_filter(volume, footprint=AROUND, mode="constant", cval=low)
+    pairs = np.minimum(volume, around).max()
+    hot = (volume > pairs) & (volume - low > HOT * (around - low))
+    return np.where(hot, around, volume) if pairs > low else volume
 
 
 def _maxima(volume, level, min_distance) -> tuple[np.ndarray, np.ndarray]:

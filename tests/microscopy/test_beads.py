@@ -11,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 
 from lib.microscopy.beads import (
     BeadMatch,
-    _maxima,
     bead_elongation,
     best_threshold,
     detect_beads,
@@ -58,14 +57,14 @@ def test_maxima_within_the_minimum_distance_are_one(distance):
             continue
         volume = np.zeros((9, 9, 9))
         volume[4, 4, 4] = volume[tuple(np.add(4, shift))] = 1
-        assert len(_maxima(volume, 0.5, distance)[1]) == 1
+        assert len(detect_beads(volume, 0.5, distance)) == 1
         if distance > 1:
-            assert len(_maxima(volume, 0.5, distance - 1)[1]) == 2
+            assert len(detect_beads(volume, 0.5, distance - 1)) == 2
 
 
 def test_the_brighter_of_two_near_maxima_counts():
     volume = np.zeros((9, 9, 9))
-    volume[0, 4, 3:6], volume[2, 4, 3:6] = 1, 0.9
+    volume[0, 4, 4], volume[2, 4, 4] = 1, 0.9
     np.testing.assert_array_equal(detect_beads(volume, 0.5), [(0, 4, 4)])
 
 
@@ -74,6 +73,13 @@ def test_a_hot_pixel_is_no_bead_and_sets_no_scale(place):
     volume = blobs()
     volume[place] = 100
     np.testing.assert_allclose(detect_beads(volume, 0.3), CENTRES, atol=0.3)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_labels_of_a_voxel_each_are_beads_beside_others_too(size):
+    volume = np.zeros((12, 12, 12), np.uint8)
+    volume[2, 2, 2] = volume[9, 3, 5] = volume[6 : 6 + size, 9, 9] = 1
+    assert len(detect_beads(volume, 0.3)) == 3
 
 
 def test_a_bead_at_the_border():
