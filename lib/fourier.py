@@ -19,12 +19,12 @@ from typing import NamedTuple
 import numpy as np
 from keras import ops
 
-MOST = (64, 32, 32)  # voxels that a block gives out; the transform along z is the dearest,
-LEAST, FEW = 8, 8  # so z is cut on, down to LEAST, while there are not FEW blocks
+LONG = (64, 32, 32)  # voxels that a block gives out, up to twice that; z is transformed at the
+LEAST, FEW = 8, 8  # highest cost, so it is cut on, down to LEAST, while there are not FEW blocks
 UNKNOWN = 64  # what an extent counts that is not known yet
-# Voxels of a kernel from which on Fourier space is quicker on two cores: results/fourier_conv.txt
-# and, for JAX, whose direct way is slow on a CPU, results/fourier_conv_jax.txt.
-LARGE = {"tensorflow": 100, "torch": 100, "jax": 27}
+# Voxels of a kernel from which on Fourier space is quicker on two cores (results/fourier_conv.txt);
+# on JAX, whose direct way is slow on a CPU, results/fourier_conv_jax.txt.
+LARGE, LARGE_ON_JAX = 100, 27
 
 BOTH, REAL = np.eye(2), np.array([[1.0, 0.0]])  # keep (re, im); keep re
 # (x_re + i·x_im)·(k_re + i·k_im) by three products p: p_0 - p_2 + i·(p_0 + p_1)
@@ -186,9 +186,7 @@ def _part(x, axis, start, length):
 
 
 def choose_blocks(extents, kernel, same: bool) -> tuple:
-    """Three `Blocks`, as long as `MOST`, or as a kernel that is longer.
-
-    Within 8 % of the best of all ways to cut 14 different volumes (two cores, TensorFlow).
+    """Three `Blocks`, as long as `LONG` or up to twice that, or as a kernel that is longer.
 
     Args:
         extents: (X, Y, Z) of the result; None where it is not known yet.
@@ -196,7 +194,7 @@ def choose_blocks(extents, kernel, same: bool) -> tuple:
         same: zeros around the volume ("same").
     """
     known = [n or max(UNKNOWN, lags) for n, lags in zip(extents, kernel, strict=False)]
-    x, y, z = (max(1, n // max(m, k - 1)) for n, m, k in zip(known, MOST, kernel, strict=False))
+    x, y, z = (max(1, n // max(m, k - 1)) for n, m, k in zip(known, LONG, kernel, strict=False))
     shortest = max(1, known[2] // max(LEAST, kernel[2] - 1))
     counts = x, y, min(shortest, max(z, -(-FEW // (x * y))))
     axes = zip(known, kernel, counts, extents, strict=False)
@@ -206,4 +204,4 @@ def choose_blocks(extents, kernel, same: bool) -> tuple:
 
 def is_large(kernel, backend: str) -> bool:
     """Whether a kernel (x, y, z, ...) is quicker in Fourier space on a CPU with that backend."""
-    return math.prod(kernel[:3]) >= LARGE[backend]
+    return math.prod(kernel[:3]) >= (LARGE_ON_JAX if backend == "jax" else LARGE)

@@ -75,8 +75,7 @@ class FourierConv3D(keras.layers.Conv3D):
         padding: "same" and "valid" as in Conv3D. "reflect" mirrors the volume at its borders, the
             edge voxel not repeated (NumPy's "reflect"), and keeps its extents: no dark frame.
         method: "direct" is Conv3D's own way, "fourier" the other; "auto" takes that one for
-            kernels that train faster so on a CPU (`lib.fourier.is_large`). Extents that are not
-            known when the graph is built count as 64 voxels.
+            kernels that train faster so on a CPU (`lib.fourier.is_large`).
         kwargs: Conv3D's others: activation, use_bias, initializers, regularizers, name, dtype, ...
 
     Raises:
@@ -113,24 +112,16 @@ class FourierConv3D(keras.layers.Conv3D):
     def compute_output_shape(self, input_shape):
         if len(input_shape) != 5:
             raise ValueError(f"the batch has shape {tuple(input_shape)}: needed is (N, X, Y, Z, C)")
-        for axis, (extent, least) in enumerate(zip(input_shape[1:4], self._least(), strict=True)):
+        for axis, (extent, n) in enumerate(zip(input_shape[1:4], self.kernel_size, strict=True)):
+            least = {"same": 1, "valid": n, "reflect": n // 2 + 1}[self.padding]
             if extent is not None and extent < least:
-                raise ValueError(f"{self._rule(axis + 1, least)}; it has {extent}")
+                raise ValueError(
+                    f"axis {axis + 1} of the batch: kernel_size={self.kernel_size} with "
+                    f"padding={self.padding!r} needs {least} voxels or more; it has {extent}"
+                )
         lost = [n - 1 if self.padding == "valid" else 0 for n in self.kernel_size]
         extents = [n if n is None else n - k for n, k in zip(input_shape[1:4], lost, strict=True)]
         return (input_shape[0], *extents, self.filters)
-
-    def _least(self):
-        """The smallest extents that kernel and padding allow."""
-        return [
-            {"same": 1, "valid": n, "reflect": n // 2 + 1}[self.padding] for n in self.kernel_size
-        ]
-
-    def _rule(self, axis, least):
-        return (
-            f"axis {axis} of the batch: kernel_size={self.kernel_size} with "
-            f"padding={self.padding!r} needs {least} voxels or more"
-        )
 
     def get_config(self):
         return {**super().get_config(), "method": self.method}

@@ -110,7 +110,7 @@ def write_zarr(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
 
 
 def read_beside(path: Path) -> np.ndarray | None:
-    """The affine in the ``.json`` of the same name, for formats that cannot hold one."""
+    """The affine in the ``.json`` of the same name, for files that hold none."""
     path = Path(os.path.abspath(path))  # "." has no name
     beside = path.with_name(f"{path.name}.json") if path.is_dir() else path.with_suffix(".json")
     if not beside.exists():

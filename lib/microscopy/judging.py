@@ -79,17 +79,21 @@ def bead_scores(
 
 
 def score_borders(looks: Mapping[str, Mapping[str, Sequence]], truths: Sequence) -> pd.DataFrame:
-    """`border_scores` of every method, seen in several ways.
+    """How good restored volumes are, and how much worse at their border, seen in several ways.
 
     Args:
-        looks: look -> {method: restored volumes}, such as "window alone" and "with a margin".
-        truths: of these volumes.
+        looks: look -> {method: restored volumes}, such as "window alone" and "with a margin"; each
+            volume counts after its best gain.
+        truths: of these volumes, (X, Y, Z) each, all of one shape.
 
     Returns:
-        Index (method, look), methods in the order of the first look.
+        Index (method, look), methods in the order of the first look; columns "correlation": the
+        mean; "border RMSE": of the outermost 8 voxels of all volumes; "border over black":
+        `lib.metrics.border_over_black`.
 
     Raises:
-        ValueError: no look, or methods that differ among them; what `border_scores` refuses.
+        ValueError: no look, or methods that differ among them; shapes that differ, or a constant
+            truth.
     """
     methods = [list(outputs) for outputs in looks.values()]
     if not methods or any(set(own) != set(methods[0]) for own in methods):
@@ -97,23 +101,11 @@ def score_borders(looks: Mapping[str, Mapping[str, Sequence]], truths: Sequence)
     rows = {}
     for method in methods[0]:
         for look, outputs in looks.items():
-            rows[method, look] = border_scores(truths, outputs[method])
+            rows[method, look] = _border_scores(truths, outputs[method])
     return pd.DataFrame(rows).T
 
 
-def border_scores(truths: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> dict[str, float]:
-    """How good restored volumes are, and how much worse at their border.
-
-    Args:
-        truths, outputs: (X, Y, Z) each, all of one shape; each output after its best gain.
-
-    Returns:
-        "correlation": the mean; "border RMSE": of the outermost 8 voxels of all volumes; "border
-        over black": `lib.metrics.border_over_black`.
-
-    Raises:
-        ValueError: shapes differ, or a truth is constant.
-    """
+def _border_scores(truths: Sequence, outputs: Sequence) -> dict[str, float]:
     pairs = list(zip(truths, outputs, strict=True))
     fitted = [best_gain(truth, output) for truth, output in pairs]
     mean = float(np.mean([correlation(truth, output) for truth, output in pairs]))

@@ -23,7 +23,7 @@ from lib.sampling import PatchSampler
 from lib.training import PatchDataset, adam, train
 
 STAGES = (5, 20, 60)  # accelerated steps whose estimates the CNN sees: blurred, sharper, grainy
-TILE = (128, 128, 64)  # voxels that the CNN sees at once, a fifth of a gigabyte
+TILE = (128, 128, 96)  # voxels that the CNN sees at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +146,9 @@ def richardson_lucy_stages(volume: np.ndarray, psf: np.ndarray) -> np.ndarray:
             "give bright objects on a dark ground"
         )
     estimates = richardson_lucy(image, psf, STAGES, background=background, accelerate=True)
-    return np.stack([signal, *estimates], axis=-1, dtype=np.float32) / estimates[0].max()
+    stages = np.stack([signal, *estimates], axis=-1, dtype=np.float32)
+    stages /= estimates[0].max()
+    return stages
 
 
 def _checked(pairs, patch) -> list:
