@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.arrays import per_axis, real_array
+from lib.arrays import check_count, check_extents, per_axis, real_array
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,18 @@ def test_types(kind, expected):
 def test_bad_arrays(value, text):
     with pytest.raises(ValueError, match=text):
         real_array(value, "volume", 0)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 0), (4, 4, 2.5)])
+def test_bad_extents(shape):
+    with pytest.raises(ValueError, match=r"shape=\(4, 4.*\): give three extents, whole numbers"):
+        check_extents(shape)
+
+
+@pytest.mark.parametrize("value", [-1, 2.5, np.nan, np.inf])
+def test_bad_counts(value):
+    with pytest.raises(ValueError, match=f"beads={value}: give a whole number, 0 or more"):
+        check_count(value, "beads")
 
 
 def test_negative_values_may_be_allowed():

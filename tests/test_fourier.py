@@ -1,6 +1,5 @@
 """Convolution in Fourier space against SciPy's sums and Keras's Conv3D; the choice of the way."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -142,12 +141,3 @@ def test_unknown_extents_in_a_graph():
     for shape in [(1, 70, 6, 1, 1), (2, 3, 6, 130, 1)]:
         x = np.random.default_rng(1).normal(size=shape)
         np.testing.assert_allclose(traced(x), summed(x, kernel, True), atol=1e-10)
-
-
-def test_the_type_stays():
-    assert keras.backend.standardize_dtype(
-        fourier_conv3d(
-            np.ones((1, 2, 2, 2, 1), np.float32), np.ones((1,) * 5, np.float32), True,
-            cuts((2, 2, 2), (1, 1, 1), (1, 1, 1), True),
-        ).dtype
-    ) == "float32"  # fmt: skip

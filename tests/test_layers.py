@@ -1,7 +1,5 @@
 """Layers: refused extents, models that save and load, FourierConv3D beside Keras's Conv3D."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -9,8 +7,6 @@ import tensorflow as tf
 from elsewhere import run_elsewhere
 
 from lib.layers import DivisibleExtents, FourierConv3D
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def pooled(*shape, factor=4):
@@ -114,12 +110,13 @@ def with_gradients(layer, x, g, prepare=lambda x: x):
     return [y, *tape.gradient(loss, [x, *layer.trainable_weights])]
 
 
-ODD_AND_EVEN = [((9, 8, 7), (3, 5, 1)), ((8, 9, 6), (4, 2, 6)), ((40, 33, 9), (5, 4, 8))]
+ODD_AND_EVEN = [((9, 8, 7), (3, 5, 1)), ((8, 9, 6), (4, 2, 6))]
 
 
 @pytest.mark.parametrize(
     "extents, kernel, padding",
     [(*case, padding) for case in ODD_AND_EVEN for padding in ("same", "valid", "reflect")]
+    + [((40, 33, 9), (5, 4, 8), "reflect")]
     + [((4, 3, 5), (9, 8, 7), "same")],  # wider than the volume
 )
 def test_value_and_gradients_are_those_of_conv3d(extents, kernel, padding):
@@ -171,8 +168,7 @@ def test_trains_as_conv3d_does():
         np.testing.assert_allclose(here, there, atol=1e-5)
 
 
-@pytest.mark.parametrize("method", ["auto", "fourier"])
-@pytest.mark.parametrize("padding", ["same", "reflect"])
+@pytest.mark.parametrize("method, padding", [("fourier", "reflect"), ("auto", "same")])
 def test_saves_loads_and_exports_with_unknown_extents(method, padding, tmp_path):
     inputs = keras.Input((None, None, None, 1))
     layer = FourierConv3D(2, (4, 5, 3), padding, method, activation="relu", use_bias=False)

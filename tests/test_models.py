@@ -1,7 +1,5 @@
 """The networks: size, shape, extents, and the same output on every backend."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -9,8 +7,6 @@ from elsewhere import run_elsewhere
 
 from lib.layers import FourierConv3D
 from lib.models import large_kernel_autoencoder, resunet3d, unet_3l, with_activation
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_resunet3d_has_the_parameters_of_the_reference():
@@ -30,8 +26,10 @@ def test_resunet3d_first_block_by_hand():
     ]
 
 
-@pytest.mark.parametrize("extents", [(16, 16, 16), (32, 16, 48)])
-@pytest.mark.parametrize(("channels", "activation"), [(1, "relu"), (3, "softmax"), (2, None)])
+@pytest.mark.parametrize(
+    "extents, channels, activation",
+    [((16, 16, 16), 1, "relu"), ((32, 16, 48), 3, "softmax"), ((16, 16, 16), 2, None)],
+)
 def test_resunet3d_keeps_the_extents_and_has_the_head_asked_for(extents, channels, activation):
     model = resunet3d(
         1, input_shape=(None, None, None, 2), out_channels=channels, activation=activation
@@ -162,8 +160,10 @@ def test_large_kernel_autoencoder_s_defaults_are_the_documented_ones():
     assert convolutions(model)[-1].bias.numpy() == 0  # a share of a half
 
 
-@pytest.mark.parametrize("kernel, extents", [((16, 16, 8), (17, 12, 9)), ((3, 4, 2), (6, 7, 5))])
-@pytest.mark.parametrize("activation", ["sigmoid", None])
+@pytest.mark.parametrize(
+    "kernel, extents, activation",
+    [((16, 16, 8), (17, 12, 9), "sigmoid"), ((3, 4, 2), (6, 7, 5), None)],
+)
 def test_the_plain_variant_is_the_same_network_of_conv3d(kernel, extents, activation):
     plain = large_kernel_autoencoder(
         (*extents, 2),
@@ -194,8 +194,7 @@ def test_normalisation_stands_before_the_relu():
     np.testing.assert_allclose(model(x, training=False), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("share", [0.003, 0.5, 0.9])
-@pytest.mark.parametrize("activation", ["sigmoid", None])
+@pytest.mark.parametrize("share, activation", [(0.003, "sigmoid"), (0.9, None)])
 def test_large_kernel_autoencoder_starts_at_the_share(share, activation):
     model = large_kernel_autoencoder(
         kernel_size=(4, 4, 2), filters=(2,), activation=activation, share=share
@@ -206,23 +205,10 @@ def test_large_kernel_autoencoder_starts_at_the_share(share, activation):
     np.testing.assert_allclose(model(batch), expected, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("extents", [(16, 16, 8), (11, 20, 9)])
-def test_large_kernel_autoencoder_takes_any_extents_and_answers_between_0_and_1(extents):
-    batch = np.random.default_rng(0).normal(size=(2, *extents, 3))
+def test_large_kernel_autoencoder_takes_any_extents_and_answers_between_0_and_1():
+    batch = np.random.default_rng(0).normal(size=(2, 11, 20, 9, 3))
     answer = np.asarray(large_kernel_autoencoder((None, None, None, 3))(batch))
-    assert answer.shape == (2, *extents, 1) and 0 < answer.min() < answer.max() < 1
-
-
-def test_one_network_serves_two_extents():
-    model = large_kernel_autoencoder(kernel_size=(4, 4, 2))
-    one = model.predict(np.zeros((1, 8, 9, 10, 1)), verbose=0)
-    two = model.predict(np.zeros((2, 12, 7, 5, 1)), verbose=0)
-    assert one.shape == (1, 8, 9, 10, 1) and two.shape == (2, 12, 7, 5, 1)
-
-
-def test_valid_padding_shrinks_by_every_kernel():
-    model = large_kernel_autoencoder((14, 13, 9, 1), kernel_size=(4, 3, 2), padding="valid")
-    assert model.output_shape == (None, 14 - 3 * 3, 13 - 3 * 2, 9 - 3 * 1, 1)
+    assert answer.shape == (2, 11, 20, 9, 1) and 0 < answer.min() < answer.max() < 1
 
 
 @pytest.mark.parametrize(
@@ -232,8 +218,6 @@ def test_valid_padding_shrinks_by_every_kernel():
         ({"share": 0}, "share=0: give one"),
         ({"share": 1.0}, "share=1.0: give one"),
         ({"share": float("nan")}, "share=nan: give one"),
-        ({"padding": "circular"}, "padding='circular': FourierConv3D knows"),
-        ({"input_shape": (8, 16, 16, 1)}, r"axis 1 .*reflect.* needs 9 voxels or more; it has 8"),
     ],
 )
 def test_large_kernel_autoencoder_refuses(arguments, message):
@@ -253,28 +237,10 @@ def test_with_activation_is_the_same_network_with_one_step_more():
     assert np.ptp(expected) > 0.05
 
 
-def test_with_activation_takes_a_softmax_over_channels():
-    model = with_activation(
-        resunet3d(1, input_shape=(16, 16, 16, 1), out_channels=3, activation=None), "softmax"
-    )
-    answer = np.asarray(model(np.random.default_rng(0).normal(size=(1, 16, 16, 16, 1))))
-    assert answer.shape == (1, 16, 16, 16, 3)
-    np.testing.assert_allclose(answer.sum(-1), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "build",
-    [
-        lambda: resunet3d(1),
-        lambda: unet_3l(first_filters=1),
-        lambda: large_kernel_autoencoder(kernel_size=(4, 4, 2), share=0.1),
-        lambda: with_activation(
-            large_kernel_autoencoder(kernel_size=8, activation=None), "sigmoid"
-        ),
-    ],
-)
-def test_a_saved_model_answers_the_same(build, tmp_path):
-    model, batch = shaken(build()), np.random.default_rng(0).normal(size=(1, 16, 16, 16, 1))
+def test_a_saved_model_answers_the_same(tmp_path):
+    logits = large_kernel_autoencoder(kernel_size=(4, 4, 2), activation=None, share=0.1)
+    model = shaken(with_activation(logits, "sigmoid"))
+    batch = np.random.default_rng(0).normal(size=(1, 6, 7, 8, 1))
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded(batch), model(batch), atol=1e-6)
@@ -283,7 +249,7 @@ def test_a_saved_model_answers_the_same(build, tmp_path):
 ELSEWHERE = """
 import sys
 import numpy as np
-from lib.models import large_kernel_autoencoder, resunet3d, unet_3l
+from lib.models import large_kernel_autoencoder, resunet3d
 folder, *builds = sys.argv[1:]
 batch = np.load(folder + "/batch.npy")
 for number, build in enumerate(builds):
@@ -294,8 +260,7 @@ for number, build in enumerate(builds):
 
 
 BUILDS = [
-    "resunet3d(2, input_shape=(16, 32, 16, 1), out_channels=2, activation='sigmoid')",
-    "unet_3l((16, 32, 16, 1), first_filters=2)",
+    "resunet3d(1, input_shape=(16, 32, 16, 1), out_channels=2, activation='sigmoid')",
     "large_kernel_autoencoder((16, 32, 16, 1), kernel_size=(4, 4, 2), share=0.3)",
 ]
 
@@ -313,7 +278,7 @@ def answers_elsewhere(backend, models, batch, folder):
 def test_every_backend_gives_the_same_output_from_the_same_weights(backend, tmp_path):
     keras.utils.set_random_seed(0)
     models = [shaken(eval(build)) for build in BUILDS]
-    batch = np.random.default_rng(1).normal(size=(2, 16, 32, 16, 1)).astype(np.float32)
+    batch = np.random.default_rng(1).normal(size=(1, 16, 32, 16, 1)).astype(np.float32)
     answers = answers_elsewhere(backend, models, batch, tmp_path)
     for build, model, there in zip(BUILDS, models, answers, strict=True):
         here = np.asarray(model(batch, training=False))

@@ -47,6 +47,7 @@ def test_the_example_trains_and_predicts_thin_scans_too(tmp_path, monkeypatch):
 
 def test_the_example_restores_beads(monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("lib.microscopy.physics.STAGES", (1, 2, 3))
     names = run(CODE[1], "network(pairs)", "network(pairs, psf_size=3, steps=2)")
     assert names["restored"].shape == (64, 64, 32) and names["restored"].max() > 0
 

@@ -102,16 +102,6 @@ def test_jax_sees_the_same_batches(sampler, tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "losses.npy"), expected, rtol=1e-5)
 
 
-def test_the_same_seed_gives_the_same_losses(sampler):
-    losses = []
-    for _ in range(2):
-        keras.utils.set_random_seed(0)
-        model = keras.Sequential([keras.Input((4, 4, 4, 1)), keras.layers.Conv3D(1, 3)])
-        model.compile("adam", loss=lambda y, p: keras.ops.mean(p**2))
-        losses.append(train(model, PatchDataset(sampler, 2, 3), 3)["loss"])
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-6)
-
-
 def test_validation_sees_the_same_batches_every_epoch(sampler, model):
     model.compile("sgd", loss=label_mean)
     validation = PatchDataset(sampler, 2, 3, seed=1)
@@ -178,49 +168,19 @@ def test_adam_warms_up_and_decays_by_a_cosine_to_nothing():
     np.testing.assert_allclose(rates(0.02, 100, at), 0.02 * np.array(shares), rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    "steps, warm", [(1, 1), (2, 1), (10, 1), (11, 2), (20, 2), (95, 10), (4000, 400)]
-)
+@pytest.mark.parametrize("steps, warm", [(1, 1), (10, 1), (11, 2), (95, 10)])
 def test_adam_is_warm_after_a_tenth_of_the_steps_rounded_up(steps, warm):
     start, top = rates(3e-4, steps, [0, warm])
     assert (start, top) == (pytest.approx(3e-5), pytest.approx(3e-4))
     after, end = rates(3e-4, steps, [warm + 1, max(steps, 2)])
     assert after < top and end == pytest.approx(0, abs=1e-10)
+    assert adam(3e-4, steps).clipnorm == 1
 
 
-def test_adam_clips_gradients_to_norm_1():
-    """Two steps by hand; without the clip the large one would hide the small one."""
-    optimizer, variable = adam(0.1, 10), keras.Variable(np.zeros(2, "f"))
-    for gradient in ([300.0, 400.0], [0.3, 0.4]):  # norms 500 -> 1, and 0.5
-        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [variable])
-    first, second = np.array([0.6, 0.8]), np.array([0.3, 0.4])
-    mean = (0.9 * 0.1 * first + 0.1 * second) / (1 - 0.9**2)
-    square = (0.999 * 0.001 * first**2 + 0.001 * second**2) / (1 - 0.999**2)
-    expected = -0.01 - 0.1 * mean / np.sqrt(square)  # rates 0.01, then 0.1
-    np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-4)
-    assert optimizer.clipnorm == 1
-
-
-@pytest.mark.parametrize("learning_rate, steps", [(1e-3, 0), (1e-3, -5), (0, 10), (-1, 10)])
+@pytest.mark.parametrize("learning_rate, steps", [(1e-3, 0), (0, 10), (-1, 10), (np.nan, 10)])
 def test_adam_refuses(learning_rate, steps):
     with pytest.raises(ValueError, match=f"learning_rate={learning_rate}, steps={steps}: give"):
         adam(learning_rate, steps)
-
-
-def test_adam_refuses_what_is_no_number():
-    with pytest.raises(ValueError, match="learning_rate=nan, steps=10: give more than 0"):
-        adam(float("nan"), 10)
-
-
-def test_adam_s_schedule_survives_saving(model, sampler, tmp_path):
-    model.compile(adam(0.01, 6), loss="mse")
-    train(model, PatchDataset(sampler, 2, 3), 1)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras").optimizer
-    rate = 0.01 * (1 + np.cos(np.pi * 2 / 5)) / 2  # after 3 steps: 1 warm, 2 of 5 down
-    for optimizer in (model.optimizer, loaded):
-        assert float(optimizer.learning_rate) == pytest.approx(rate, rel=1e-4)
-        assert optimizer.clipnorm == 1
 
 
 def test_a_training_that_goes_on_keeps_better_weights(sampler, tmp_path):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from lib.microscopy import autoencoder
 from lib.microscopy.autoencoder import (
     Recipe,
     build,
@@ -58,29 +59,24 @@ def test_the_last_bias_is_where_black_would_end_or_at_one_half(log_odds, start):
     assert 1 / (1 + np.exp(-bias)) == pytest.approx(start, rel=1e-5)
 
 
-def test_a_seed_decides_the_training_and_the_answer_keeps_the_shape(tmp_path):
+def test_a_seed_decides_the_training_and_the_answer_keeps_the_shape(tmp_path, monkeypatch):
     one, same = (train_autoencoder(PAIRS, SMALL, seed=3, folder=tmp_path / f) for f in "ab")
-    other = train_autoencoder(PAIRS, SMALL, seed=4)
     assert len(one.history["loss"]) == 2 and (tmp_path / "a" / "history.csv").exists()
     np.testing.assert_array_equal(one(IMAGE), same(IMAGE))
     answer = one(IMAGE[:, :10])
     assert answer.shape == (12, 10, 12) and answer.min() >= 0 and answer.max() <= 1
-    assert not np.allclose(one(IMAGE), other(IMAGE))
-
-
-def test_any_loss_of_keras_trains_on_the_sigmoid():
-    trained = train_autoencoder(PAIRS, replace(SMALL, loss=keras.losses.MeanAbsoluteError()))
-    assert np.isfinite(trained.history["loss"]).all()
-
-
-@pytest.mark.parametrize("steps", [0, 5, 25])
-def test_steps_come_in_tens(steps):
-    with pytest.raises(ValueError, match=rf"steps=\[{steps}\].* give multiples of 10"):
-        train_autoencoder(PAIRS, replace(SMALL, steps=steps))
+    starts = []
+    start = lambda network, feed, *_, **__: starts.append((network, feed)) or {}  # noqa: E731
+    monkeypatch.setattr(autoencoder, "train", start)
+    for seed in (3, 4):
+        train_autoencoder(PAIRS, SMALL, seed=seed)
+    (network, feed), (other, another) = starts
+    assert np.all(network.get_weights()[0] != other.get_weights()[0])
+    assert not np.array_equal(feed[0][0], another[0][0])
 
 
 def test_stages_are_what_shorter_trainings_end_with(tmp_path):
-    constant = replace(SMALL, schedule=False)
+    constant = replace(SMALL, schedule=False, loss=keras.losses.MeanAbsoluteError())
     watched = PatchDataset(PatchSampler(PAIRS, 12), 1, 1)
     stages = train_stages(
         PAIRS, constant, [30, 10, 30], seed=1, validation=watched, folder=tmp_path
@@ -93,9 +89,11 @@ def test_stages_are_what_shorter_trainings_end_with(tmp_path):
     assert len((tmp_path / "history.csv").read_text("utf-8").splitlines()) == 1 + 3
 
 
-@pytest.mark.parametrize("stages, schedule", [([], False), ([10, 20], True), ([5], False)])
+@pytest.mark.parametrize(
+    "stages, schedule", [([], False), ([10, 20], True), ([0], False), ([25], False)]
+)
 def test_stages_that_cannot_be(stages, schedule):
-    with pytest.raises(ValueError, match="give multiples of 10, 10 or more"):
+    with pytest.raises(ValueError, match=r"steps=\[.*\], .*: give multiples of 10, 10 or more"):
         train_stages(PAIRS, replace(SMALL, schedule=schedule), stages)
 
 

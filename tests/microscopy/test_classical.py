@@ -19,11 +19,6 @@ IMAGE, TRUTH = bead_pair((24, 24, 20), 5, seed=1)
 PLANE = linear_background(IMAGE)
 
 
-def test_above_background_takes_a_plane_away():
-    ramp = 3 + np.arange(10.0)[:, None, None] * np.ones((10, 8, 6))
-    np.testing.assert_allclose(classical.above_background(ramp), 0, atol=1e-9)
-
-
 @pytest.mark.parametrize(
     "way, background", [(classical.lucy_plane, PLANE), (classical.lucy_constant, np.median(IMAGE))]
 )

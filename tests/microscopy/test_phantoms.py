@@ -100,15 +100,6 @@ def test_what_is_seen_without_noise_is_the_blur_in_its_glow(size):
     np.testing.assert_allclose(seen, min_max(light), atol=1e-6)
 
 
-def test_the_blur_by_a_gaussian_is_scipys():
-    truth, dot = bead_volume((16, 14, 12), 5, seed=1), np.zeros((17, 17, 17))
-    dot[8, 8, 8] = 1
-    psf = ndimage.gaussian_filter(dot, (1, 1.5, 2), radius=8)
-    seen = observe_beads(truth, psf, **QUIET, seed=0)
-    expected = ndimage.gaussian_filter(truth, (1, 1.5, 2), radius=8, mode="constant")
-    np.testing.assert_allclose(seen, min_max(expected), atol=1e-5)
-
-
 @pytest.mark.parametrize("size", [(4, 2, 6), (5, 3, 1)])
 def test_a_point_at_half_the_size_of_the_psf_moves_nothing(size):
     truth, psf = bead_volume((9, 8, 7), 3, brightness=(1, 1), seed=2), np.zeros(size)
@@ -213,32 +204,13 @@ CLEAN = np.full((4, 4, 4), 0.5)
     "call, message",
     [
         (lambda: bead_volume((4, 4), seed=0), r"shape=\(4, 4\): give three extents"),
-        (lambda: bead_volume((4, 4, 0), seed=0), r"shape=\(4, 4, 0\)"),
         (lambda: bead_volume(SHAPE, -1, seed=0), "beads=-1: give a whole number, 0 or more"),
-        (lambda: bead_volume(SHAPE, 2.5, seed=0), "beads=2.5"),
-        (lambda: bead_volume(SHAPE, np.nan, seed=0), "beads=nan"),
-        (lambda: bead_volume(SHAPE, np.inf, seed=0), "beads=inf"),
         (lambda: bead_volume(SHAPE, radius=(2, 1), seed=0), r"radius=\(2, 1\): give \(lowest"),
         (lambda: bead_volume(SHAPE, radius=1.5, seed=0), "radius=1.5: give"),
         (lambda: bead_volume(SHAPE, radius=(1, np.inf), seed=0), r"radius=\(1, inf\): .* < inf"),
         (lambda: bead_volume(SHAPE, brightness=(-1, 1), seed=0), r"brightness=\(-1, 1\): give"),
-        (lambda: bead_volume(SHAPE, brightness=(0, np.nan), seed=0), r"brightness=\(0, nan\)"),
-        (lambda: observe_beads(CLEAN[:0], DOT, seed=0), r"truth is float64 \(0, 4, 4\): give"),
-        (
-            lambda: observe_beads(CLEAN[0], DOT, seed=0),
-            r"truth is float64 \(4, 4\): give",
-        ),
-        (
-            lambda: observe_beads(-CLEAN, DOT, seed=0),
-            "truth holds -0.5: .* 0 or more",
-        ),
-        (lambda: observe_beads(CLEAN * np.nan, DOT, seed=0), "truth holds nan: give finite"),
-        (lambda: observe_beads(CLEAN * np.inf, DOT, seed=0), "truth holds inf|nan: give finite"),
-        (lambda: observe_beads(CLEAN, DOT[0], seed=0), r"psf is float64 \(1, 1\): give"),
+        (lambda: observe_beads(-CLEAN, DOT, seed=0), "truth holds -0.5: .* 0 or more"),
         (lambda: observe_beads(CLEAN, -DOT, seed=0), "psf holds -1: give"),
-        (lambda: observe_beads(CLEAN, 0 * DOT, seed=0), "psf is 0 everywhere"),
-        (lambda: observe_beads(CLEAN, DOT[:0], seed=0), r"psf is float64 \(0, 1, 1\): give"),
-        (lambda: observe_beads(CLEAN, DOT, peak=-1, seed=0), "peak=-1: give 0 or more"),
         (lambda: observe_beads(CLEAN, DOT, peak=np.inf, seed=0), "peak=inf: give 0 or more"),
         (lambda: observe_beads(CLEAN, DOT, offset=np.nan, seed=0), "offset=nan: give"),
         (lambda: observe_beads(CLEAN, DOT, read_noise=-0.1, seed=0), "read_noise=-0.1: give"),
@@ -249,7 +221,6 @@ CLEAN = np.full((4, 4, 4), 0.5)
         (lambda: observe_beads(CLEAN, DOT, margin=-1, seed=0), r"margin=\(-1, -1, -1\): give 0"),
         (lambda: observe_beads(CLEAN, DOT, margin=0.5, seed=0), "margin=0.5: give a whole number"),
         (lambda: observe_beads(CLEAN, DOT, photons=0, seed=0), "photons=0: give more than 0"),
-        (lambda: observe_beads(CLEAN, DOT, photons=np.nan, seed=0), "photons=nan"),
         (lambda: observe_beads(CLEAN, DOT, glow=(0.2, 0.1), seed=0), r"glow=\(0.2, 0.1\): give"),
     ],
 )
