@@ -144,53 +144,41 @@ def correlation(truth: np.ndarray, prediction: np.ndarray) -> float:
     return float(np.vdot(truth, prediction) / norms) if norms else 0.0
 
 
-def border_ratio(truth: np.ndarray, prediction: np.ndarray, width: int = 8) -> float:
-    """RMSE of the outermost ``width`` voxels on all six sides over RMSE of the interior.
+def border_over_black(truths, predictions, width: int = 8) -> float:
+    """How much vaguer predictions are at the border than inside, beside black; 1: no more.
 
-    It compares two regions of one volume, whose content may differ: beads that lie denser in the
-    one weigh there. Compare methods on the same volumes, or average over many.
+    RMSE of the outermost voxels on all six sides over RMSE inside, the squares of all volumes
+    pooled place by place, over the same ratio of zeros. That one says where the light lies: more
+    of it at the border makes every method worse there.
 
     Args:
-        truth, prediction: (X, Y, Z); of 64 x 64 x 32 voxels 48 x 48 x 16 are the interior at 8.
+        truths, predictions: sequences of (X, Y, Z), all of one shape; of 64 x 64 x 32 voxels
+            48 x 48 x 16 are the interior at 8.
         width: voxels.
 
     Returns:
-        The ratio; infinite if only the border is wrong, 1 if nothing is.
+        The quotient; infinite if only the border is wrong, 1 for the inner ratio if nothing is.
 
     Raises:
-        ValueError: shapes differ or are not 3D, or ``width`` leaves no border or no interior.
+        ValueError: shapes differ or are not 3D, more of the one than of the other, or ``width``
+            leaves no border or no interior.
     """
-    truth, prediction = _same_shape(truth, prediction)
-    if truth.ndim != 3 or not 1 <= width < min(truth.shape) / 2:
-        raise ValueError(f"width={width} in a volume {truth.shape}: border and interior are needed")
-    squares, interior = (truth - prediction) ** 2, np.zeros(truth.shape, bool)
+    pairs = [_same_shape(*pair) for pair in zip(truths, predictions, strict=True)]
+    wrong = np.mean([(truth - prediction) ** 2 for truth, prediction in pairs], axis=0)
+    light = np.mean([truth**2 for truth, _ in pairs], axis=0)
+    return _border_ratio(wrong, width) / _border_ratio(light, width)
+
+
+def _border_ratio(squares: np.ndarray, width: int) -> float:
+    if squares.ndim != 3 or not 1 <= width < min(squares.shape) / 2:
+        shape = squares.shape
+        raise ValueError(f"width={width} in a volume {shape}: border and interior are needed")
+    interior = np.zeros(squares.shape, bool)
     interior[(slice(width, -width),) * 3] = True
     outer, inner = (float(np.sqrt(squares[part].mean())) for part in (~interior, interior))
     if not inner:
         return float("inf") if outer else 1.0
     return outer / inner
-
-
-def border_over_black(truths, predictions, width: int = 8) -> float:
-    """How much vaguer predictions are at the border than inside, beside black; 1: no more.
-
-    RMSE of the outermost voxels over RMSE inside (`border_ratio`, the squares of all volumes pooled
-    place by place), over the same ratio of zeros. That one says where the light lies: more of it
-    at the border makes every method worse there.
-
-    Args:
-        truths, predictions: sequences of (X, Y, Z), all of one shape.
-        width: voxels.
-
-    Raises:
-        ValueError: as `border_ratio`, or more of the one than of the other.
-    """
-    pairs = [_same_shape(*pair) for pair in zip(truths, predictions, strict=True)]
-    wrong = np.mean([(truth - prediction) ** 2 for truth, prediction in pairs], axis=0)
-    light = np.mean([truth**2 for truth, _ in pairs], axis=0)
-    black = np.zeros_like(light)
-    ratios = [border_ratio(black, np.sqrt(squares), width) for squares in (wrong, light)]
-    return ratios[0] / ratios[1]
 
 
 def best_gain(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:

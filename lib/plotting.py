@@ -146,26 +146,20 @@ def show_hits(
     return figure
 
 
-def patch_mosaic(
-    patches: np.ndarray, *, columns: int = COLUMNS, spacing=(1, 1, 1), titles=(), unit: str = "mm"
-) -> Figure:
+def patch_mosaic(patches: np.ndarray, *, spacing=(1, 1, 1), unit: str = "mm") -> Figure:
     """The middle z plane of each patch (N, x, y, z), in order, on one colour scale.
 
     Args:
-        columns: patches in a row, at most.
         spacing, unit: of all patches, as in `compare`.
-        titles: one for each patch; none: their numbers.
 
     Raises:
-        ValueError: other dimensions, no patch, or titles for some patches only.
+        ValueError: other dimensions, or no patch.
     """
     if np.ndim(patches) != 4 or not len(patches):
         raise ValueError(f"patches has shape {np.shape(patches)}: needed is (N, x, y, z), N > 0")
-    if len(titles) not in (0, len(patches)):
-        raise ValueError(f"titles holds {len(titles)} for {len(patches)} patches: one each")
-    titles = list(titles) or [f"patch {number}" for number in range(len(patches))]
+    titles = [f"patch {number}" for number in range(len(patches))]
     volumes = [Volume.with_spacing(patch, spacing) for patch in patches]
-    figure, panels = _open(titles, [_height(volumes[0], 2, None)], columns)
+    figure, panels = _open(titles, [_height(volumes[0], 2, None)], COLUMNS)
     for (ax,), volume in zip(panels, volumes, strict=True):
         _draw(ax, volume, 2, volume.data.shape[2] // 2, _look([patches]), unit)
     _explain(figure, panels, [patches], {})

@@ -59,18 +59,6 @@ def read_study(path) -> pd.DataFrame:
     return pd.read_csv(path, comment="#") if path.exists() else pd.DataFrame()
 
 
-def beside_study(numbers: Mapping[str, float], study: pd.DataFrame) -> pd.DataFrame:
-    """This run's numbers beside the mean, lowest and highest of a study.
-
-    Returns:
-        Index: the names of ``numbers``; columns here, mean, lowest, highest, NaN where the study
-        holds no such number.
-    """
-    table = pd.DataFrame({"here": dict(numbers)})
-    columns = study.reindex(columns=list(numbers))
-    return table.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max())
-
-
 def compare_with_study(
     numbers: Mapping[str, float], notebook: str, root=".."
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -82,18 +70,21 @@ def compare_with_study(
         root: the repository's, as seen from the notebook.
 
     Returns:
-        What `beside_study` and `read_study` return.
+        A table, index the names of ``numbers``, columns here, mean, lowest, highest, NaN where the
+        study holds no such number; and the study, as `read_study` returns it.
 
     Raises:
         ValueError: as `keep_numbers`.
     """
     keep_numbers(numbers, Path(root) / "build" / f"{notebook}.json")
     study = read_study(Path(root) / "results" / f"{notebook}.csv")
-    return beside_study(numbers, study), study
+    columns = study.reindex(columns=list(numbers))
+    table = pd.DataFrame({"here": dict(numbers)})
+    return table.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max()), study
 
 
 def beyond_study(table: pd.DataFrame, slack: float) -> list[str]:
-    """The numbers of `beside_study` that lie further than ``slack`` outside the study's range."""
+    """The numbers of `compare_with_study` that lie further than ``slack`` outside the study's range."""
     low, high = table["lowest"] - slack, table["highest"] + slack
     return list(table.index[(table["here"] < low) | (table["here"] > high)])
 

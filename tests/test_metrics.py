@@ -9,7 +9,6 @@ from lib.metrics import (
     best_band,
     best_gain,
     border_over_black,
-    border_ratio,
     correlation,
     dice,
     dice_by_label,
@@ -118,20 +117,20 @@ def test_correlation_with_a_constant_prediction_is_0():
 
 
 @pytest.mark.parametrize("border, interior, ratio", [(6, 2, 3), (1, 4, 0.25), (0, 1, 0), (0, 0, 1)])
-def test_border_ratio_in_closed_form(border, interior, ratio):
-    prediction = np.full((20, 18, 19), border, np.uint8)
-    prediction[8:12, 8:10, 8:11] = interior
-    assert border_ratio(np.zeros(prediction.shape), prediction) == ratio
+def test_border_over_black_where_light_is_even_in_closed_form(border, interior, ratio):
+    truth, error = np.ones((20, 18, 19)), np.full((20, 18, 19), border, np.uint8)
+    error[8:12, 8:10, 8:11] = interior
+    assert border_over_black([truth], [truth + error]) == ratio
 
 
-def test_border_ratio_counts_every_side_once():
-    truth = np.zeros((6, 5, 4))
+def test_the_border_counts_every_side_once():
+    truth, error = np.ones((6, 5, 4)), np.zeros((6, 5, 4))
     for corner in [(0, 2, 2), (5, 2, 2), (2, 0, 2), (2, 4, 2), (2, 2, 0), (2, 2, 3)]:
-        truth[corner] = 2
-    error = np.zeros(truth.shape)
+        error[corner] = 2
+    assert border_over_black([truth], [truth + error], width=1) == np.inf
     error[1, 1, 1] = 1  # one of 4 x 3 x 2 = 24 interior voxels; 6 of 120 - 24 = 96 outside
-    assert border_ratio(truth, error, width=1) == pytest.approx(np.sqrt((6 * 4 / 96) / (1 / 24)))
-    assert border_ratio(truth, 0 * truth, width=1) == np.inf
+    expected = np.sqrt((6 * 4 / 96) / (1 / 24))
+    assert border_over_black([truth], [truth + error], width=1) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("volumes", [1, 3])
@@ -250,6 +249,9 @@ def test_seam_score_takes_integers():
     assert seam_score(stairs(1, 2).astype(np.uint8)[::-1], **TILES) == pytest.approx(9)
 
 
+BOXES = np.ones((1, 9, 9, 6))
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -260,10 +262,19 @@ def test_seam_score_takes_integers():
         (lambda: psnr([1, 1], [1, 2]), "truth is constant"),
         (lambda: correlation([1, 1], [1, 2]), "truth is constant"),
         (lambda: correlation([1, 2], [1]), "truth has shape"),
-        (lambda: border_ratio(np.eye(9), np.eye(9), 1), r"width=1 in a volume \(9, 9\)"),
-        (lambda: border_ratio(np.ones((9, 9, 6)), np.ones((9, 9, 6)), 3), "width=3 in a volume"),
-        (lambda: border_ratio(np.ones((9, 9, 6)), np.ones((9, 9, 6)), 0), "width=0 in a volume"),
-        (lambda: border_ratio(np.ones((9, 9, 6)), np.ones((9, 9, 7))), "truth has shape"),
+        (lambda: border_over_black([np.eye(9)], [np.eye(9)], 1), r"width=1 in a volume \(9, 9\)"),
+        (
+            lambda: border_over_black(np.ones((1, 9, 9, 6)), np.ones((1, 9, 9, 6)), 3),
+            "width=3 in a volume",
+        ),
+        (
+            lambda: border_over_black(np.ones((1, 9, 9, 6)), np.ones((1, 9, 9, 6)), 0),
+            "width=0 in a volume",
+        ),
+        (
+            lambda: border_over_black(BOXES, BOXES[..., :5]),
+            "truth has shape",
+        ),
         (lambda: ssim(np.ones((7, 7, 7)), np.ones((7, 7, 7))), "truth is constant"),
         (lambda: ssim(np.eye(9), np.eye(9)), r"truth has shape \(9, 9\)"),
         (lambda: ssim(np.ones((9, 9, 6)), np.ones((9, 9, 6))), r"\(9, 9, 6\): SSIM needs"),

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from lib.studies import (
-    beside_study,
     beyond_study,
     compare_with_study,
     curves_beside_study,
@@ -27,23 +26,16 @@ def test_numbers_are_kept_and_must_be_finite(tmp_path):
         keep_numbers({"RMSE": np.nan}, path)
 
 
-def test_a_study_beside_a_run(tmp_path):
-    path = tmp_path / "04.csv"
-    assert read_study(path).empty
-    path.write_text("# make study NB=04 SEEDS=2\nseed,Dice\n0,0.8\n1,0.9\n")
-    table = beside_study({"Dice": 0.95, "IoU": 0.7}, read_study(path))
-    assert table.loc["Dice"].round(6).tolist() == [0.95, 0.85, 0.8, 0.9]
-    assert table.loc["IoU", "here"] == 0.7 and table.loc["IoU"].isna().sum() == 3
-    assert beyond_study(table, 0.04) == ["Dice"] and beyond_study(table, 0.06) == []
-    assert beside_study({"Dice": 1.0}, pd.DataFrame()).isna().sum().sum() == 3
-
-
 def test_a_run_is_kept_and_set_beside_its_study(tmp_path):
     (tmp_path / "results").mkdir()
-    (tmp_path / "results/04.csv").write_text("# make study\nseed,Dice\n0,0.25\n1,0.75\n", "utf-8")
-    table, study = compare_with_study({"Dice": 0.5}, "04", tmp_path)
-    assert json.loads((tmp_path / "build/04.json").read_text("utf-8")) == {"Dice": 0.5}
-    assert table.loc["Dice"].tolist() == [0.5, 0.5, 0.25, 0.75] and len(study) == 2
+    assert compare_with_study({"Dice": 1.0}, "04", tmp_path)[0].isna().sum().sum() == 3
+    rows = "# make study NB=04 SEEDS=2\nseed,Dice\n0,0.8\n1,0.9\n"
+    (tmp_path / "results/04.csv").write_text(rows, "utf-8")
+    table, study = compare_with_study({"Dice": 0.95, "IoU": 0.7}, "04", tmp_path)
+    assert json.loads((tmp_path / "build/04.json").read_text("utf-8")) == {"Dice": 0.95, "IoU": 0.7}
+    assert table.loc["Dice"].round(6).tolist() == [0.95, 0.85, 0.8, 0.9] and len(study) == 2
+    assert table.loc["IoU", "here"] == 0.7 and table.loc["IoU"].isna().sum() == 3
+    assert beyond_study(table, 0.04) == ["Dice"] and beyond_study(table, 0.06) == []
 
 
 def test_a_table_s_numbers_by_name():

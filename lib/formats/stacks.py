@@ -104,9 +104,7 @@ def read_zarr(path: Path, key: str, max_bytes: int):
 
 
 def write_zarr(path: Path, data: np.ndarray, affine: np.ndarray) -> None:
-    spacing = spacing_of(affine).tolist()
-    beside = {"spacing": spacing, "affine": affine.tolist()}
-    zarr.create_array(path, data=data, attributes=beside)
+    zarr.create_array(path, data=data, attributes={"affine": affine.tolist()})
 
 
 def read_beside(path: Path) -> np.ndarray | None:

@@ -60,51 +60,41 @@ def bead_pair(
     return observed, truth[window].copy()
 
 
-def bead_window(
-    shape=(64, 64, 32), beads: int = 20, *, margin, seed
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A bead volume that was observed further than it is judged.
+def bead_windows(
+    count: int, shape=(64, 64, 32), beads: int = 20, *, margin, seed: int
+) -> tuple[tuple, tuple, tuple]:
+    """Bead volumes that were observed further than they are judged.
+
+    `write_bead_set` numbers its volumes alike: give another seed than a set's that is trained on.
 
     Args:
-        shape, beads, seed: of the window, as in `bead_pair`.
+        count: how many, 1 or more, with the seeds (seed, number).
+        shape, beads: of each window, as in `bead_pair`.
         margin: voxels observed beyond it at each end, one for each axis.
 
     Returns:
-        (observed with the margin, observed, truth), all float32. The last two are the window's,
-        (X, Y, Z) in 0..1, its darkest voxel 0 and its brightest 1. The first is in the same units:
-        its margin may be brighter; what would be darker than 0 there is 0, as for photons.
+        (observed with the margin, observed, truths), ``count`` float32 volumes each. The last two
+        are the window's, (X, Y, Z) in 0..1, its darkest voxel 0 and its brightest 1. The first is
+        in the same units: its margin may be brighter; what would be darker than 0 there is 0, as
+        for photons.
 
     Raises:
-        ValueError: as `bead_pair`, or a margin that is not three numbers, 0 or more.
+        ValueError: as `bead_pair`, a count below 1, or a margin that is not three numbers, 0 or
+            more.
     """
-    if len(margin) != 3 or min(margin) < 0:
-        raise ValueError(f"margin={margin}: give three numbers of voxels, 0 or more")
+    if count < 1 or len(margin) != 3 or min(margin) < 0:
+        raise ValueError(f"count={count}, margin={margin}: give 1 or more, and three, 0 or more")
+    windows = [_bead_window(shape, beads, margin, (seed, number)) for number in range(count)]
+    return tuple(zip(*windows, strict=True))
+
+
+def _bead_window(shape, beads, margin, seed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     extents = np.add(shape, 2 * np.array(margin))
     observed, truth = bead_pair(extents, round(beads * np.prod(extents / shape)), seed=seed)
     window = without_margin(observed, margin)
     low, high = window.min(), window.max()
     wide = np.maximum((observed - low) / (high - low), 0)
     return wide, without_margin(wide, margin), without_margin(truth, margin)
-
-
-def bead_windows(
-    count: int, shape=(64, 64, 32), beads: int = 20, *, margin, seed: int
-) -> tuple[tuple, tuple, tuple]:
-    """``count`` windows as `bead_window` makes them, with the seeds (seed, number).
-
-    `write_bead_set` numbers its volumes alike: give another seed than a set's that is trained on.
-
-    Returns:
-        (observed with the margin, observed, truths), ``count`` volumes each.
-
-    Raises:
-        ValueError: a count below 1, or what `bead_window` refuses.
-    """
-    check_count(count, "count")
-    if not count:
-        raise ValueError("count=0: give 1 or more")
-    windows = [bead_window(shape, beads, margin=margin, seed=(seed, n)) for n in range(count)]
-    return tuple(zip(*windows, strict=True))
 
 
 def without_margin(volume: np.ndarray, margin) -> np.ndarray:

@@ -16,27 +16,30 @@ from lib.intensity import intensity_cropping, rescale
 from lib.volumes import Volume, load_volume
 
 AIR = 0.15  # of a scan in 0..1: what lies above is tissue
+MEDIAN = 0.7  # of tissue whose contrast was evened
+KNOTS = 4
 
 
-def bias_field(shape, strength: float, knots: int = 4, *, seed) -> np.ndarray:
+def bias_field(shape, strength: float, *, seed) -> np.ndarray:
     """A smooth field of gain, as a receive coil lays over an MRI scan.
+
+    It is random at `KNOTS` along each axis, between which cubic splines run.
 
     Args:
         shape: (X, Y, Z).
         strength: the field spans 1/(1+strength) to 1+strength; 0.5: a factor of 2.25 in all.
-        knots: random values along each axis, at least 4, between which cubic splines run.
 
     Returns:
         (X, Y, Z) float32.
 
     Raises:
-        ValueError: ``shape`` is not three extents, ``strength`` negative or ``knots`` below 4.
+        ValueError: ``shape`` is not three extents, or ``strength`` negative.
     """
     check_extents(shape)
-    if not (strength >= 0 and knots >= 4):
-        raise ValueError(f"strength={strength}, knots={knots}: give at least 0 and 4")
-    coarse = np.random.default_rng(seed).uniform(-1, 1, (knots,) * 3)
-    spline = make_interp_spline(np.linspace(0, 1, knots), np.eye(knots))
+    if not strength >= 0:
+        raise ValueError(f"strength={strength}: give 0 or more")
+    coarse = np.random.default_rng(seed).uniform(-1, 1, (KNOTS,) * 3)
+    spline = make_interp_spline(np.linspace(0, 1, KNOTS), np.eye(KNOTS))
     along = [spline(np.linspace(0, 1, n)) for n in shape]  # (extent, knots) each
     field = np.einsum("abc,xa,yb,zc->xyz", coarse, *along, optimize=True)
     field = 2 * (field - field.min()) / (np.ptp(field) or 1) - 1
@@ -131,21 +134,20 @@ def correct_bias_field(scan: np.ndarray, shrink: int = 6) -> np.ndarray:
     return (values / field).astype(np.float32)
 
 
-def even_contrast(scan: np.ndarray, median: float = 0.7) -> np.ndarray:
-    """Raise a scan to the power that brings the median of its tissue to a fixed value.
+def even_contrast(scan: np.ndarray) -> np.ndarray:
+    """Raise a scan to the power that brings the median of its tissue to `MEDIAN`.
 
     Two scans of one brain whose contrasts differ by a power become equal, if the same voxels lie
     above `AIR` in both.
 
     Args:
         scan: (X, Y, Z), values 0..1.
-        median: of the voxels above `AIR`, afterwards; between 0 and 1.
 
     Returns:
         (X, Y, Z) float32, values 0..1.
 
     Raises:
-        ValueError: values outside 0..1, no voxel above `AIR`, or medians that are not inside 0..1.
+        ValueError: values outside 0..1, no voxel above `AIR`, or a median of 1.
     """
     values = finite(scan, "scan").astype(np.float32)
     tissue = values[values > AIR]
@@ -153,9 +155,9 @@ def even_contrast(scan: np.ndarray, median: float = 0.7) -> np.ndarray:
         spans = f"{values.min():g} to {values.max():g}"
         raise ValueError(f"scan spans {spans}: needed is 0..1, with tissue above {AIR}")
     own = float(np.median(tissue))
-    if not (0 < median < 1 and own < 1):
-        raise ValueError(f"median={median}, that of the scan is {own:g}: both must lie inside 0..1")
-    return values ** np.float32(np.log(median) / np.log(own))
+    if own == 1:
+        raise ValueError("the median of the scan's tissue is 1: it must be less")
+    return values ** np.float32(np.log(MEDIAN) / np.log(own))
 
 
 def prepare_scan(scan: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ from lib.intensity import rescale
 from lib.microscopy.bead_sets import (
     SIGMA,
     bead_pair,
-    bead_window,
     bead_windows,
     read_bead_set,
     read_split,
@@ -43,34 +42,24 @@ def test_a_pair_is_what_the_phantoms_give(seed, words):
 
 
 def test_a_window_is_the_middle_of_a_wider_pair_scaled_as_a_training_volume_is():
-    wide, image, truth = bead_window(SHAPE, 3, margin=(2, 1, 4), seed=5)
-    seen, scene = bead_pair((14, 11, 16), 10, seed=5)  # 3 beads in 720 voxels, 10 in 2464
-    middle = (slice(2, 12), slice(1, 10), slice(4, 12))
-    np.testing.assert_array_equal(truth, scene[middle])
-    np.testing.assert_array_equal(image, wide[middle])
-    np.testing.assert_allclose(image, rescale(seen[middle]), atol=1e-6)
-    low, high = seen[middle].min(), seen[middle].max()
-    assert wide.shape == seen.shape and image.min() == 0 and image.max() == 1
-    assert (seen < low).any(), "the margin is darker somewhere"
-    np.testing.assert_allclose(low + (high - low) * wide, np.maximum(seen, low), atol=1e-6)
-    assert without_margin(wide, (0, 0, 0)).shape == wide.shape
+    windows = bead_windows(2, SHAPE, 3, margin=(2, 1, 4), seed=5)
+    for number, (wide, image, truth) in enumerate(zip(*windows, strict=True)):
+        seen, scene = bead_pair((14, 11, 16), 10, seed=(5, number))  # 3 in 720 voxels, 10 in 2464
+        middle = (slice(2, 12), slice(1, 10), slice(4, 12))
+        np.testing.assert_array_equal(truth, scene[middle])
+        np.testing.assert_array_equal(image, wide[middle])
+        np.testing.assert_allclose(image, rescale(seen[middle]), atol=1e-6)
+        low, high = seen[middle].min(), seen[middle].max()
+        assert wide.shape == seen.shape and image.min() == 0 and image.max() == 1
+        assert (seen < low).any(), "the margin is darker somewhere"
+        np.testing.assert_allclose(low + (high - low) * wide, np.maximum(seen, low), atol=1e-6)
+        assert without_margin(wide, (0, 0, 0)).shape == wide.shape
 
 
-def test_several_windows_have_seeds_of_their_own():
-    wide, images, truths = bead_windows(2, SHAPE, 3, margin=(2, 1, 4), seed=5)
-    for number in range(2):
-        found = wide[number], images[number], truths[number]
-        expected = bead_window(SHAPE, 3, margin=(2, 1, 4), seed=(5, number))
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_array_equal(one, other)
-    with pytest.raises(ValueError, match="count=0: give 1 or more"):
-        bead_windows(0, SHAPE, 3, margin=(0, 0, 0), seed=5)
-
-
-@pytest.mark.parametrize("margin", [(1, 2), (1, -1, 0)])
-def test_a_window_needs_three_margins(margin):
-    with pytest.raises(ValueError, match=r"margin=.*: give three numbers"):
-        bead_window(SHAPE, 3, margin=margin, seed=0)
+@pytest.mark.parametrize("count, margin", [(1, (1, 2)), (1, (1, -1, 0)), (0, (0, 0, 0))])
+def test_windows_need_three_margins_and_one_window(count, margin):
+    with pytest.raises(ValueError, match=rf"count={count}, margin=.*: give 1 or more, and three"):
+        bead_windows(count, SHAPE, 3, margin=margin, seed=0)
 
 
 def test_with_surroundings_a_pair_is_a_window_of_a_larger_scene():
