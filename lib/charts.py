@@ -30,7 +30,6 @@ def show_curves(
     x: str,
     y: str,
     title: str = "",
-    log_x: bool = False,
     log_y: bool = False,
 ) -> Figure:
     """Curves in one panel, or in several on one vertical scale; one name has one colour in all.
@@ -41,7 +40,6 @@ def show_curves(
         x: what the horizontal axes measure, with its unit.
         y: what the vertical axis measures, with its unit.
         title: above all.
-        log_x: a logarithmic horizontal axis.
         log_y: a logarithmic vertical axis.
 
     Raises:
@@ -52,13 +50,13 @@ def show_curves(
     if len(nested) != 1:
         raise ValueError(f"curves={list(curves)}: give curves, or panels of curves, at least one")
     panels = curves if nested.pop() else {"": curves}
-    _check_curves(panels, log_x, log_y)
+    _check_curves(panels, log_y)
     colours = _colours(panels, "curves")
     figure, axes = open_page(list(panels), [CURVES], share=True)
     for ax, own in zip(axes.flat, panels.values(), strict=True):
         for name, (xs, ys) in own.items():
             _draw_curve(ax, xs, np.atleast_2d(ys), name, colours[name])
-        ax.set(xlabel=x, xscale="log" if log_x else "linear")
+        ax.set_xlabel(x)
     axes[0, 0].set(ylabel=y, yscale="log" if log_y else "linear")
     _finish(figure, title)
     return figure
@@ -163,8 +161,8 @@ def show_network(model, block: str | Sequence[str] = "Add", *, title: str = "") 
     return figure
 
 
-def _check_curves(panels: Mapping[str, Mapping], log_x: bool, log_y: bool) -> None:
-    """Pairs of one length, and above 0 where the axis is logarithmic."""
+def _check_curves(panels: Mapping[str, Mapping], log_y: bool) -> None:
+    """Pairs of one length, and ys above 0 where their axis is logarithmic."""
     for name, curve in (curve for own in panels.values() for curve in own.items()):
         xs, ys = curve if len(curve) == 2 else (None, curve)
         fits = np.ndim(ys) in (1, 2) and np.shape(ys)[-1:] == np.shape(xs)
@@ -173,10 +171,8 @@ def _check_curves(panels: Mapping[str, Mapping], log_x: bool, log_y: bool) -> No
                 f"{name!r}: xs has shape {np.shape(xs)}, ys {np.shape(ys)}: "
                 "needed is a pair (xs, ys), one y or a column of runs for each x, at least one"
             )
-        for letter, values, log in (("x", xs, log_x), ("y", ys, log_y)):
-            if log and np.any(np.less_equal(values, 0)):
-                lowest = np.nanmin(values)
-                raise ValueError(f"{name!r} holds {letter}={lowest}: log_{letter} needs above 0")
+        if log_y and np.any(np.less_equal(ys, 0)):
+            raise ValueError(f"{name!r} holds y={np.nanmin(ys)}: log_y needs above 0")
 
 
 def _bar_values(groups: Mapping[str, Mapping]) -> list[dict[str, np.ndarray]]:

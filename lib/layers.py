@@ -97,17 +97,14 @@ class FourierConv3D(keras.layers.Conv3D):
     def convolution_op(self, inputs, kernel):
         extents, same = self.compute_output_shape(inputs.shape)[1:4], self.padding == "same"
         inputs = reflect(inputs, self.kernel_size) if self.padding == "reflect" else inputs
-        if not self._in_fourier_space(kernel.shape):
+        small = not is_large(kernel.shape, keras.backend.backend())
+        if self.method == "direct" or (self.method == "auto" and small):
             zeros = "same" if same else "valid"
             return ops.conv(inputs, kernel, padding=zeros, data_format=self.data_format)
         axes = choose_blocks(extents, kernel.shape, same)
         kind = "float64" if self.compute_dtype == "float64" else "float32"
         result = fourier_conv3d(ops.cast(inputs, kind), ops.cast(kernel, kind), same, axes)
         return ops.cast(result, self.compute_dtype)
-
-    def _in_fourier_space(self, kernel) -> bool:
-        asked = self.method != "auto"
-        return self.method == "fourier" if asked else is_large(kernel, keras.backend.backend())
 
     def compute_output_shape(self, input_shape):
         if len(input_shape) != 5:

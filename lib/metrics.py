@@ -1,8 +1,8 @@
 """How good a prediction is: numbers from NumPy arrays of one shape, channels or not.
 
 The rule for empty masks, for every overlap score: where truth and prediction are both empty there
-is nothing to score, the score is NaN and `mean_score` leaves it out and counts it; where one is
-empty, it is 0. So a network that finds nothing cannot gain by it.
+is nothing to score, the score is NaN, which pandas' means leave out; where one is empty, it is 0.
+So a network that finds nothing cannot gain by it.
 """
 
 from collections.abc import Sequence
@@ -80,14 +80,6 @@ def surface_distance(truth: np.ndarray, prediction: np.ndarray, spacing) -> dict
     ways = [distance_transform_edt(~b, spacing)[a] for a, b in ((one, other), (other, one))]
     mean = float(np.concatenate(ways).mean())
     return {"mean": mean, "95 %": float(max(np.percentile(way, 95) for way in ways))}
-
-
-def mean_score(scores: Sequence[float]) -> tuple[float, int, int]:
-    """(mean, how many counted, how many were left out because they are NaN)."""
-    scores = np.asarray(scores, float)
-    counted = scores[~np.isnan(scores)]
-    mean = float(counted.mean()) if counted.size else float("nan")
-    return mean, counted.size, scores.size - counted.size
 
 
 def rmse(truth: np.ndarray, prediction: np.ndarray) -> float:

@@ -84,7 +84,7 @@ def compare_with_study(
 
 
 def beyond_study(table: pd.DataFrame, slack: float) -> list[str]:
-    """The numbers of `compare_with_study` that lie further than ``slack`` outside the study's range."""
+    """What `compare_with_study` shows further than ``slack`` outside the study's range."""
     low, high = table["lowest"] - slack, table["highest"] + slack
     return list(table.index[(table["here"] < low) | (table["here"] > high)])
 

@@ -13,7 +13,6 @@ from lib.metrics import (
     dice,
     dice_by_label,
     iou,
-    mean_score,
     psnr,
     rmse,
     seam_score,
@@ -55,20 +54,6 @@ def test_overlaps(truth, prediction, by_dice, by_iou):
 def test_large_masks_of_uint8_do_not_overflow():
     full = np.ones((70, 70, 70), np.uint8)
     assert dice(full, full) == iou(full, full) == 1
-
-
-@pytest.mark.parametrize(
-    "scores, expected",
-    [([0.5, np.nan, 1], (0.75, 2, 1)), ([0.25], (0.25, 1, 0)), ([0, 1, 0, 1], (0.5, 4, 0))],
-)
-def test_mean_score_leaves_out_and_counts(scores, expected):
-    assert mean_score(scores) == expected
-
-
-@pytest.mark.parametrize("scores", [[], [np.nan, np.nan]])
-def test_mean_score_of_nothing(scores):
-    mean, counted, left_out = mean_score(scores)
-    assert np.isnan(mean) and (counted, left_out) == (0, len(scores))
 
 
 def test_rmse_and_psnr_in_closed_form():

@@ -13,7 +13,6 @@ from lib.studies import (
     groups_beside_study,
     keep_numbers,
     name_numbers,
-    read_study,
     table_of,
 )
 

@@ -163,15 +163,12 @@ def build(pairs, recipe: Recipe) -> keras.Model:
     )
     logits = keras.losses.BinaryCrossentropy(from_logits=True)
     loss = logits if on_logits(recipe) else recipe.loss
-    network.compile(_optimizer(recipe), loss=loss)
+    rate = warm_cosine(recipe.rate, recipe.steps) if recipe.schedule else recipe.rate
+    optimizer = keras.optimizers.Adam(rate, beta_1=recipe.beta_1, clipnorm=recipe.clip)
+    network.compile(optimizer, loss=loss)
     return network
 
 
 def on_logits(recipe: Recipe) -> bool:
     """Whether the network trains without its sigmoid."""
     return isinstance(recipe.loss, str) and recipe.loss == "cross-entropy"
-
-
-def _optimizer(recipe: Recipe) -> keras.optimizers.Adam:
-    rate = warm_cosine(recipe.rate, recipe.steps) if recipe.schedule else recipe.rate
-    return keras.optimizers.Adam(rate, beta_1=recipe.beta_1, clipnorm=recipe.clip)

@@ -10,6 +10,7 @@ from lib.metrics import best_gain, border_over_black, correlation, rmse, ssim
 from lib.microscopy.beads import bead_elongation, best_threshold, detect_beads, match_beads
 
 CLOSE = (3, 3, 6)  # voxels around a bead of 3 that hold its restored image, and seldom another
+BRIGHT = 0.5  # of the brightest: where `brightness` looks
 TRUE = 0.3  # of the brightest; a true bead is 0.6 or brighter, see `lib.microscopy.phantoms`
 
 
@@ -115,15 +116,15 @@ def _border_scores(truths: Sequence, outputs: Sequence) -> dict[str, float]:
     return {"correlation": mean, "border RMSE": outer, "border over black": ratio}
 
 
-def brightness(truth: np.ndarray, volume: np.ndarray, level: float = 0.5) -> float:
+def brightness(truth: np.ndarray, volume: np.ndarray) -> float:
     """How bright a volume is where the truth is: 1 as bright as the truth, 0 black.
 
     Args:
         truth, volume: (X, Y, Z), one unit.
-        level: what counts is where the truth is above it.
 
     Returns:
-        The mean of the volume there over that of the truth; NaN where nothing is above.
+        The mean of the volume where the truth is above `BRIGHT`, over that of the truth; NaN where
+        it is so nowhere.
 
     Raises:
         ValueError: the shapes differ, or values that are not finite.
@@ -131,21 +132,20 @@ def brightness(truth: np.ndarray, volume: np.ndarray, level: float = 0.5) -> flo
     if np.shape(truth) != np.shape(volume):
         raise ValueError(f"truth {np.shape(truth)}, volume {np.shape(volume)}: they must agree")
     truth, volume = finite(truth, "truth"), finite(volume, "volume")
-    bright = truth > level
+    bright = truth > BRIGHT
     return float(volume[bright].mean() / truth[bright].mean()) if bright.any() else float("nan")
 
 
-def light(truth: np.ndarray, output: np.ndarray, level: float = 0.3) -> dict[str, float]:
-    """How like the truth a volume is: "correlation", "brightness" and "volume".
+def light(truth: np.ndarray, output: np.ndarray) -> dict[str, float]:
+    """How like the truth (X, Y, Z) a volume of the same unit is.
 
-    Args:
-        truth, output: (X, Y, Z), one unit.
-        level: "volume" is what lies above it in the output, in units of what does in the truth.
+    "correlation", "brightness" and "volume": how much of the output is above `TRUE`, in units of
+    how much of the truth is.
 
     Raises:
         ValueError: as `brightness` and `correlation`.
     """
-    volume = float(np.mean(np.greater(output, level)) / np.mean(np.greater(truth, level)))
+    volume = float(np.mean(np.greater(output, TRUE)) / np.mean(np.greater(truth, TRUE)))
     fit = correlation(truth, output)
     return {"correlation": fit, "brightness": brightness(truth, output), "volume": volume}
 
