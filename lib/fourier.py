@@ -22,8 +22,7 @@ from keras import ops
 LONG = (64, 32, 32)  # voxels that a block gives out, up to twice that; z is transformed at the
 LEAST, FEW = 8, 8  # highest cost, so it is cut on, down to LEAST, while there are not FEW blocks
 UNKNOWN = 64  # what an extent counts that is not known yet
-# Voxels of a kernel from which on Fourier space is quicker on two cores (results/fourier_conv.txt);
-# on JAX, whose direct way is slow on a CPU, results/fourier_conv_jax.txt.
+# Voxels of a kernel from which on Fourier space is quicker on two cores; JAX's direct way is slow.
 LARGE, LARGE_ON_JAX = 100, 27
 
 BOTH, REAL = np.eye(2), np.array([[1.0, 0.0]])  # keep (re, im); keep re
