@@ -55,7 +55,7 @@ class RichardsonLucyNetwork:
             ValueError: not 3D, NaN or infinity, or nothing above its background.
         """
         stages = richardson_lucy_stages(volume, self.psf)
-        tile = np.minimum(stages.shape[:3], TILE)
+        tile = np.minimum(stages.shape[:3], TILE)  # a function is called in any thread, eagerly
         return np.maximum(predict_volume(self.head.__call__, stages, tile, 0.25)[..., 0], 0)
 
     def save(self, folder) -> Path:
