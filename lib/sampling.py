@@ -175,13 +175,21 @@ def _shapes(pair, number: int, size) -> tuple[tuple, tuple]:
             "needed are equal extents (X, Y, Z), channels last"
         )
     if np.any(np.less(image[:3], size)):
-        fits = tuple(s if s <= n else n // 16 * 16 or n for s, n in zip(size, image, strict=False))
         raise ValueError(
-            f"{_name(pair, number)} is {image}: too small for size={size}; give {fits}, say, for "
-            "training and for prediction"
+            f"{_name(pair, number)} is {image}: too small for size={size}; "
+            + _fitting(image[:3], size)
         )
     _check_places(pair, _name(pair, number))
     return image, label
+
+
+def _fitting(extents, size) -> str:
+    """A size that a thin volume has room for, in multiples of 16, as resunet3d needs."""
+    fits = [s if s <= n else n // 16 * 16 or n for s, n in zip(size, extents, strict=True)]
+    advice = f"give {tuple(fits)}, say, for training and for prediction"
+    if min(extents) >= 16:
+        return advice
+    return f"{advice}; resunet3d needs multiples of 16, for it pad the pair by np.pad"
 
 
 def _check_places(pair, name: str) -> None:

@@ -160,6 +160,7 @@ def test_rows_are_kept_seed_by_seed(project, rehearsed):
     [
         ([], None, None),
         (["DATA_DIR=null", "LOSS=IoU"], "07_iou", None),
+        (["SIZES=[2,4]", "RATES=[1, 2]"], None, None),
         (["RATE=1e-5", "SIZES=[4, 4]", "NAME='it''s #1, $HOME'"], None, 60.0),
     ],
 )
@@ -173,6 +174,11 @@ def test_a_table_s_first_line_is_the_command_that_made_it(monkeypatch, words, na
     said = subprocess.run(dry, shell=True, cwd=root, capture_output=True, text=True, check=True)
     monkeypatch.setattr(sys, "argv", shlex.split(said.stdout.splitlines()[-1])[1:])
     assert vars(run._arguments()) == {"act": "study", **vars(given)}
+
+
+def test_a_table_s_first_line_is_quoted_once():
+    (command,) = run._heading(Path("07.ipynb"), arguments("07", ["A=[2,4]", "B=x"], 1), [{}])
+    assert command == """make study NB=07 SEEDS=1 "PARAMS='A=[2,4]' B=x\""""
 
 
 def test_parameters_are_read_as_yaml():

@@ -151,11 +151,16 @@ def _heading(path: Path, args, rows: list[dict]) -> list[str]:
         words.append(f"AS={args.name}")
     if args.limit is not None:
         words.append(f"LIMIT={args.limit:g}")
-    lines = ["make study " + shlex.join(words).replace("$", "$$")]
+    lines = ["make study " + " ".join(map(_quoted, words)).replace("$", "$$")]
     if len(rows) < args.seeds:
         there = ", ".join(str(row["seed"]) for row in rows)
         lines.append(f"incomplete: seed {there} of 0 to {args.seeds - 1}")
     return lines
+
+
+def _quoted(word: str) -> str:
+    """For a shell; what holds quotes already goes into the other ones, where that is safe."""
+    return f'"{word}"' if "'" in word and not re.search(r'["$`\\!]', word) else shlex.quote(word)
 
 
 def _write_table(path: Path, rows: list[dict], heading: list[str]) -> None:
