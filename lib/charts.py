@@ -57,6 +57,8 @@ def show_curves(
         for name, (xs, ys) in own.items():
             _draw_curve(ax, xs, np.atleast_2d(ys), name, colours[name])
         ax.set_xlabel(x)
+        if all(np.all(np.mod(xs, 1) == 0) for xs, _ in own.values()):  # such as epochs
+            ax.xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set(ylabel=y, yscale="log" if log_y else "linear")
     _finish(figure, title)
     return figure
@@ -197,9 +199,13 @@ def _colours(groups: Mapping[str, Mapping], argument: str) -> dict[str, str]:
 
 
 def _draw_curve(ax, xs, runs: np.ndarray, name: str, colour: str) -> None:
-    """The mean of (runs, n), with `MARKED` markers at most, and a band around it."""
-    marker, every = MARKERS[COLOURS.index(colour)], -(-len(xs) // MARKED)
-    ax.plot(xs, runs.mean(axis=0), marker=marker, ms=4, markevery=every, color=colour, label=name)
+    """The mean of (runs, n), with `MARKED` markers at most, and a band around it.
+
+    Curves that lie on each other show in turn: their markers stand at different points.
+    """
+    number, every = COLOURS.index(colour), -(-len(xs) // MARKED)
+    marks = {"marker": MARKERS[number], "markevery": (number % every, every)}  # beside each other
+    ax.plot(xs, runs.mean(axis=0), **marks, ms=4, color=colour, label=name)
     if len(runs) > 1:
         ax.fill_between(xs, runs.min(axis=0), runs.max(axis=0), color=colour, alpha=0.2, lw=0)
 

@@ -83,10 +83,23 @@ def test_runs_are_a_mean_and_a_band_from_lowest_to_highest():
     assert names(figure) == ["three", "one"]
 
 
+def test_curves_on_each_other_are_marked_at_different_points():
+    same = np.arange(20), np.ones(20)
+    figure = show_curves({"a": same, "b": same}, x="x", y="y")
+    assert [line.get_markevery() for line in figure.axes[0].lines] == [(0, 2), (1, 2)]
+
+
+@pytest.mark.parametrize(("xs", "whole"), [([1, 2, 3], True), ([1, 2.5, 3], False)])
+def test_whole_numbers_have_whole_ticks(xs, whole):
+    figure = show_curves({"a": (xs, xs)}, x="epoch", y="y")
+    ticks = figure.axes[0].get_xticks()
+    assert np.all(np.mod(ticks, 1) == 0) == whole
+
+
 def test_long_curves_have_few_markers():
     long, short = np.arange(1000), np.arange(charts.MARKED)
     (ax,) = show_curves({"long": (long, long), "short": (short, short)}, x="", y="").axes
-    assert [line.get_markevery() for line in ax.lines] == [1000 / charts.MARKED, 1]
+    assert [line.get_markevery() for line in ax.lines] == [(0, 1000 / charts.MARKED), (0, 1)]
 
 
 def test_more_than_four_panels_wrap():

@@ -18,6 +18,7 @@ from lib.arrays import per_axis, real_array
 
 AROUND = np.arange(27).reshape(3, 3, 3) != 13  # the voxels around one
 HOT = 4  # times as bright as the brightest of them, above the darkest of the volume
+FEW = 3  # hot pixels at most: more of them are beads as sharp as labels
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ def detect_beads(volume: np.ndarray, threshold: float, min_distance: int = 2) ->
 
     Local maxima above the threshold are the seeds of a watershed, so that beads that touch come
     apart; each voxel weighs as much as it exceeds the mean of its bead's peak and the threshold.
-    A single voxel far brighter than all others and those around it is a hot pixel and no bead.
+    A single voxel four times as bright as those around it, and twice as bright as all else, is a
+    hot pixel and no bead; up to three are left out so.
 
     Args:
         volume: (X, Y, Z), any units.
@@ -179,15 +181,18 @@ def bead_elongation(volume: np.ndarray, centres: np.ndarray, window=(4, 4, 8)) -
 
 
 def _without_hot_pixels(volume: np.ndarray) -> np.ndarray:
-    """What outshines every pair of neighbours, and its own by `HOT` times, gets their value.
-
-    Where no two neighbours are bright, as in labels of one voxel a bead, all stays.
-    """
+    """Up to `FEW` voxels that outshine those around them `HOT` times, and all else twice, get the
+    value of the brightest around them; all stays where nothing else is bright."""
     low = volume.min()
     around = maximum_filter(volume, footprint=AROUND, mode="constant", cval=low)
-    pairs = np.minimum(volume, around).max()
-    hot = (volume > pairs) & (volume - low > HOT * (around - low))
-    return np.where(hot, around, volume) if pairs > low else volume
+    alone = np.flatnonzero(volume - low > HOT * (around - low))
+    brightest = alone[np.argsort(-volume.flat[alone], kind="stable")][:FEW]
+    for count in range(len(brightest), 0, -1):
+        hot, rest = brightest[:count], volume.copy()
+        rest.flat[hot] = around.flat[hot]
+        if low < rest.max() < (volume.flat[hot[-1]] + low) / 2:
+            return rest
+    return volume
 
 
 def _maxima(volume, level, min_distance) -> tuple[np.ndarray, np.ndarray]:

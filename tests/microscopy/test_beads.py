@@ -75,6 +75,17 @@ def test_a_hot_pixel_is_no_bead_and_sets_no_scale(place):
     np.testing.assert_allclose(detect_beads(volume, 0.3), CENTRES, atol=0.3)
 
 
+def test_sharp_beads_on_a_background_are_no_hot_pixels():
+    volume = np.random.default_rng(0).uniform(0, 0.01, (24, 24, 24))
+    sharp = np.array(list(itertools.product((4, 12, 20), repeat=3)))  # 27 voxels, one a bead
+    volume[tuple(sharp.T)] = np.linspace(0.6, 1, len(sharp))
+    volume[8, 8, 8] = volume[8, 8, 9] = 0.05
+    match = match_beads(sharp, detect_beads(volume, 0.5))
+    assert (match.found, match.f1) == (27, 1)
+    volume[16, 16, 16] = volume[0, 0, 0] = 9  # hot pixels
+    assert match_beads(sharp, detect_beads(volume, 0.5)) == match
+
+
 @pytest.mark.parametrize("size", [1, 2])
 def test_labels_of_a_voxel_each_are_beads_beside_others_too(size):
     volume = np.zeros((12, 12, 12), np.uint8)
