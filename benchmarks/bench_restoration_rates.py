@@ -3,7 +3,7 @@
     python benchmarks/bench_restoration_rates.py [> results/07_rates.csv]
 
 Each network takes the steps that it takes in the notebook, set so that all take about equal time.
-Names after the command restrict it to those networks. About ten minutes on one core.
+Names after the command restrict it to those networks. About twelve minutes on one core.
 """
 
 import itertools
@@ -26,9 +26,9 @@ from lib.microscopy.psf import gaussian_psf  # noqa: E402
 
 RATES = {
     "physics": (1e-3, 3e-3, 1e-2),
-    "zeros": (3e-4, 1e-3, 3e-3, 1e-2),
+    "zeros": (1e-4, 3e-4, 1e-3, 3e-3, 1e-2),
     "mirror": (1e-4, 3e-4, 1e-3, 3e-3),
-    "small kernels": (3e-3, 1e-2, 3e-2, 1e-1),
+    "small kernels": (1e-3, 3e-3, 1e-2, 3e-2, 1e-1),
 }
 STEPS = {"physics": 300, "zeros": 240, "mirror": 140, "small kernels": 420}
 RECIPES = {

@@ -25,14 +25,16 @@ def check_extents(shape) -> None:
         raise ValueError(f"shape={shape}: give three extents, whole numbers of 1 or more")
 
 
-def check_count(value, name: str) -> None:
-    """A whole number, 0 or more.
+def check_count(value, name: str, least: int = 0) -> int:
+    """A whole number, ``least`` or more.
 
     Raises:
         ValueError: ``value`` is anything else; the text holds ``name``.
     """
-    if not (value >= 0 and value % 1 == 0):
-        raise ValueError(f"{name}={value}: give a whole number, 0 or more")
+    number = np.asarray(value)
+    if number.ndim or number.dtype.kind not in "iuf" or not (value >= least and value % 1 == 0):
+        raise ValueError(f"{name}={value!r}: give a whole number, {least} or more")
+    return int(value)
 
 
 def real_array(value, name: str, least: float = -np.inf) -> np.ndarray:

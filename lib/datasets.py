@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib import formats
+from lib.arrays import check_count
 from lib.formats.common import natural
 from lib.volumes import Volume, VolumeError, load_volume
 
@@ -43,13 +44,9 @@ def split_pairs(pairs: Sequence, held_out: int, *, seed: int = 0) -> tuple[list,
     Raises:
         ValueError: a ``held_out`` that leaves one side empty.
     """
-    if not 1 <= held_out < len(pairs) or held_out != int(held_out):
-        raise ValueError(
-            f"held_out={held_out} of {len(pairs)} pairs: give 1 or more, fewer than all"
-        )
-    drawn = set(
-        np.random.default_rng(seed).choice(len(pairs), int(held_out), replace=False).tolist()
-    )
+    if check_count(held_out, "held_out", 1) >= len(pairs):
+        raise ValueError(f"held_out={held_out} of {len(pairs)} pairs: give fewer than all")
+    drawn = set(np.random.default_rng(seed).permutation(len(pairs))[: int(held_out)].tolist())
     train = [pair for number, pair in enumerate(pairs) if number not in drawn]
     return train, [pairs[number] for number in sorted(drawn)]
 
@@ -110,7 +107,7 @@ def _pair_faults(image: Volume, label: Volume) -> list[str]:
     if shapes[0][:3] != shapes[1][:3]:
         return [f"image {shapes[0]}, label {shapes[1]}: the extents must be equal"]
     faults = []
-    if not np.allclose(image.affine, label.affine, atol=1e-3):
+    if not image.lies_as(label):
         faults.append("image and label lie elsewhere: their affines differ")
     if np.ptp(image.data) == 0:
         faults.append(f"the image is {image.data.flat[0]} everywhere")

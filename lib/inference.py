@@ -6,6 +6,7 @@ next x start is complete and leaves for the result, which may be a file. The wei
 """
 
 import itertools
+import math
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -13,7 +14,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from lib.arrays import per_axis
+from lib.arrays import check_count, per_axis
 from lib.layers import DivisibleExtents
 from lib.patches import blending_weights, outer, patch_grid
 from lib.volumes import Volume
@@ -61,15 +62,14 @@ def predict_volume(
     data = volume.data if isinstance(volume, Volume) else volume
     if np.ndim(data) not in (3, 4) or 0 in np.shape(data):
         raise ValueError(f"volume has shape {np.shape(data)}: needed is (X, Y, Z) or (X, Y, Z, C)")
-    if batch_size < 1 or batch_size != int(batch_size):
-        raise ValueError(f"batch_size={batch_size}: give a whole number, 1 or more")
+    batch_size = check_count(batch_size, "batch_size", 1)
     size = per_axis(size, "size")
     multiple = per_axis(_factor(model) if multiple is None else multiple, "multiple")
     starts = _tile_starts(data.shape[:3], size, overlap, multiple)
     weights = [
         blending_weights(axis, s, axis[-1] + s, blend) for axis, s in zip(starts, size, strict=True)
     ]
-    tiles = _predicted(model, data, starts, size, int(batch_size))
+    tiles = _predicted(model, data, starts, size, batch_size)
     total = np.prod([len(axis) for axis in starts])
     if progress:  # disable=False would overrule TQDM_DISABLE
         tiles = tqdm(tiles, "predict", total, unit="tile", leave=False)
@@ -81,9 +81,8 @@ def predict_volume(
 
 def _factor(model) -> int:
     """What the extents of the network's batches must be multiples of; 1 where it asks nothing."""
-    layers = getattr(model, "layers", [])
-    factors = [layer.factor for layer in layers if isinstance(layer, DivisibleExtents)]
-    return max(factors, default=1)
+    own = model.factor if isinstance(model, DivisibleExtents) else 1
+    return math.lcm(own, *map(_factor, getattr(model, "layers", [])))
 
 
 def _tile_starts(extents, size, overlap: float, multiple) -> list[list[int]]:
@@ -102,7 +101,7 @@ def _tile_starts(extents, size, overlap: float, multiple) -> list[list[int]]:
         if overlap and s == m and last:
             warnings.warn(
                 f"overlap={overlap}: tiles of {s} with multiple={m} meet without overlap; give "
-                "larger tiles, or multiple=1",
+                f"larger ones, such as {2 * m}",
                 stacklevel=3,
             )
         starts.append([*range(0, last, stride), last])

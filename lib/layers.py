@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from lib.arrays import check_count
 from lib.fourier import choose_blocks, fourier_conv3d, is_large, reflect
 
 PADDINGS = ("same", "valid", "reflect")
@@ -23,10 +24,8 @@ class DivisibleExtents(keras.layers.Layer):
     """
 
     def __init__(self, factor: int, **kwargs):
-        if factor < 1 or factor != int(factor):
-            raise ValueError(f"factor={factor}: give a whole number, 1 or more")
         super().__init__(**kwargs)
-        self.factor = factor
+        self.factor = check_count(factor, "factor", 1)
 
     def call(self, inputs):
         for axis, extent in enumerate(inputs.shape[1:-1], start=1):

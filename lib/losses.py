@@ -159,13 +159,13 @@ def ssim_loss(y_true, y_pred, data_range: float = 1.0):
     if not data_range > 0:
         raise ValueError(f"data_range={data_range}: give more than 0")
     c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2  # K1 and K2 of the source
-    middle = ops.mean(truth, axis=(1, 2, 3, 4), keepdims=True)  # squares of what is far from 0
-    truth, pred = truth - middle, pred - middle  # would lose the differences in float32
+    means = [ops.mean(x, axis=(1, 2, 3), keepdims=True) for x in (truth, pred)]  # in float32 the
+    truth, pred = truth - means[0], pred - means[1]  # squares of what is far from 0 lose all else
     t, p = _window_means(truth), _window_means(pred)
     sample = 7**3 / (7**3 - 1)
     squares = _window_means(truth**2 + pred**2) - t**2 - p**2
     products = _window_means(truth * pred) - t * p
-    t, p = t + middle, p + middle
+    t, p = t + means[0], p + means[1]
     alike = (2 * t * p + c1) * (2 * sample * products + c2)
     return 1 - ops.mean(alike / ((t**2 + p**2 + c1) * (sample * squares + c2)))
 

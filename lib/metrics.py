@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt
 from skimage.metrics import structural_similarity
 
-from lib.arrays import per_axis
+from lib.arrays import check_count, per_axis
 
 
 def dice(truth: np.ndarray, prediction: np.ndarray) -> float:
@@ -42,7 +42,7 @@ def dice_by_label(truth: np.ndarray, prediction: np.ndarray) -> dict[int, float]
     """
     truth, prediction = _same_shape(truth, prediction)
     found = np.union1d(truth, prediction)
-    if not np.array_equal(found, np.floor(found)):
+    if not np.isfinite(found).all() or np.any(found % 1):
         raise ValueError("truth and prediction must hold labels: give whole numbers")
     return {int(n): dice(truth == n, prediction == n) for n in found if n > 0}
 
@@ -54,7 +54,7 @@ def surface_distance(truth: np.ndarray, prediction: np.ndarray, spacing) -> dict
     there is none.
 
     Args:
-        truth, prediction: (X, Y, Z), above 0 inside.
+        truth, prediction: (X, Y, Z), masks.
         spacing: mm, one number or one for each axis.
 
     Returns:
@@ -63,16 +63,15 @@ def surface_distance(truth: np.ndarray, prediction: np.ndarray, spacing) -> dict
         one does not.
 
     Raises:
-        ValueError: the shapes differ or are not 3D, or a spacing that is not above 0.
+        ValueError: the shapes differ or are not 3D, a value is neither 0 nor 1, or a spacing that
+            is not above 0.
 
     Source: as the robust Hausdorff distance of S. Nikolov et al., Clinically applicable
     segmentation (2021), on voxels instead of surface elements.
     """
-    truth, prediction = _same_shape(truth, prediction)
-    spacing = per_axis(spacing, "spacing", float)
-    if truth.ndim != 3 or min(spacing) <= 0:
-        raise ValueError(f"truth {truth.shape}, spacing={spacing}: give (X, Y, Z), mm above 0")
-    masks = truth > 0, prediction > 0
+    masks, spacing = _masks(truth, prediction), per_axis(spacing, "spacing", float)
+    if masks[0].ndim != 3 or min(spacing) <= 0:
+        raise ValueError(f"truth {masks[0].shape}, spacing={spacing}: give (X, Y, Z), mm above 0")
     if not all(mask.any() for mask in masks):
         none = np.inf if any(mask.any() for mask in masks) else np.nan
         return {"mean": none, "95 %": none}
@@ -197,12 +196,14 @@ def best_band(
         levels: how finely 0..1 is divided; all pairs are tried.
 
     Returns:
-        (low, high, Dice over all scans together).
+        (low, high, Dice over all scans together); the thresholds are float64, for beside a Python
+        float NumPy rounds to the scan's type.
 
     Raises:
-        ValueError: values outside 0..1, masks of another shape, nothing to be found.
+        ValueError: values outside 0..1, masks of another shape or with other values than 0 and 1,
+            nothing to be found, ``levels`` below 1.
     """
-    thresholds = np.arange(levels + 1) / levels
+    thresholds = np.arange(check_count(levels, "levels", 1) + 1) / levels
     counts = np.zeros((2, levels + 1), np.int64)  # voxels a level: in the mask, in all
     for scan, mask in zip(scans, masks, strict=True):
         if np.shape(scan) != np.shape(mask) or not (np.min(scan) >= 0 and np.max(scan) <= 1):
@@ -211,7 +212,7 @@ def best_band(
                 f"{np.shape(mask)}: needed are equal shapes and values in 0..1"
             )
         level = np.searchsorted(thresholds, scan)  # low < value <= high
-        counts[0] += np.bincount(level[np.asarray(mask, bool)], minlength=levels + 1)
+        counts[0] += np.bincount(level[_masks(mask, mask)[0]], minlength=levels + 1)
         counts[1] += np.bincount(level.ravel(), minlength=levels + 1)
     if not counts[0].sum():
         raise ValueError("masks are empty: there is nothing to find")
@@ -255,18 +256,21 @@ def seam_score(volume: np.ndarray, starts: Sequence[Sequence[int]], size: Sequen
 
 def _overlap(truth, prediction) -> tuple[int, int]:
     """Voxels in both masks, and the sum of the two masks' voxels."""
-    masks = np.asarray(truth), np.asarray(prediction)
-    if masks[0].shape != masks[1].shape:
-        raise ValueError(f"truth has shape {masks[0].shape}, prediction {masks[1].shape}")
-    for name, mask in zip(("truth", "prediction"), masks, strict=True):
-        if mask.dtype != bool and not np.all((mask == 0) | (mask == 1)):
-            raise ValueError(f"{name} holds values besides 0 and 1: apply a threshold first")
-    a, b = (mask.astype(bool) for mask in masks)
+    a, b = _masks(truth, prediction)
     return int(np.count_nonzero(a & b)), int(np.count_nonzero(a) + np.count_nonzero(b))
 
 
-def _same_shape(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
-    truth, prediction = np.asarray(truth, np.float64), np.asarray(prediction, np.float64)
+def _masks(truth, prediction) -> tuple[np.ndarray, np.ndarray]:
+    """Both as bool, if they hold 0 and 1 alone."""
+    masks = _same_shape(truth, prediction, None)
+    for name, mask in zip(("truth", "prediction"), masks, strict=True):
+        if mask.dtype != bool and not np.all((mask == 0) | (mask == 1)):
+            raise ValueError(f"{name} holds values besides 0 and 1: apply a threshold first")
+    return masks[0].astype(bool), masks[1].astype(bool)
+
+
+def _same_shape(truth, prediction, dtype=np.float64) -> tuple[np.ndarray, np.ndarray]:
+    truth, prediction = np.asarray(truth, dtype), np.asarray(prediction, dtype)
     if truth.shape != prediction.shape:
         raise ValueError(f"truth has shape {truth.shape}, prediction {prediction.shape}")
     return truth, prediction

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.arrays import per_axis
+from lib.arrays import check_count, per_axis
 from lib.volumes import Volume
 
 AXES = {"x": 0, "y": 1, "z": 2}
@@ -24,7 +24,7 @@ class PatchSampler:
 
     A place is drawn up to half a patch beyond the volume and then moved onto it, for of places
     inside alone few hold the border. Along an axis of 24 voxels, patches of 8 show the last voxel
-    five eighths as often as the middle (else one eighth), and the one 8 further in 1.5 times.
+    five eighths as often as the middle (else one eighth), and the one 7 further in 1.5 times.
 
     Args:
         pairs: (image, label) sources of equal extent, each (X, Y, Z) or (X, Y, Z, C).
@@ -74,9 +74,8 @@ class PatchSampler:
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[np.ndarray, np.ndarray]:
         """``count`` patches: images (count, x, y, z, C) and labels likewise, float32."""
-        if count < 1:
-            raise ValueError(f"count={count}: give 1 or more")
-        images, labels = zip(*(self._draw_one(rng) for _ in range(count)), strict=True)
+        patches = [self._draw_one(rng) for _ in range(check_count(count, "count", 1))]
+        images, labels = zip(*patches, strict=True)
         return np.stack(images), np.stack(labels)
 
     def _draw_one(self, rng) -> tuple[np.ndarray, np.ndarray]:
@@ -151,9 +150,24 @@ class PatchSampler:
         if np.shape(window) != (2,) or not window[0] <= window[1]:
             raise ValueError(f"window={window}: give (under, upper), under <= upper")
         self._check_turns()
-        shapes = [_shapes(pair, i, self.size) for i, pair in enumerate(self.pairs)]
+        shapes = [_shapes(pair, i) for i, pair in enumerate(self.pairs)]
         if len({tuple((*shape, 1)[3] for shape in pair) for pair in shapes}) > 1:
             raise ValueError(f"pairs differ in their channels: (image, label) are {shapes}")
+        self._check_room([image[:3] for image, _ in shapes])
+
+    def _check_room(self, extents) -> None:
+        """Every volume holds a patch; else the size named, in multiples of 16 where it can be, as
+        resunet3d needs, is one that fits all."""
+        small = [i for i, own in enumerate(extents) if np.any(np.less(own, self.size))]
+        if not small:
+            return
+        least = np.min(extents, axis=0).tolist()
+        fits = [s if s <= n else n // 16 * 16 or n for s, n in zip(self.size, least, strict=True)]
+        raise ValueError(
+            f"{_name(self.pairs[small[0]], small[0])} is {extents[small[0]]}: too small for "
+            f"size={self.size}; give {tuple(fits)}, say; prediction takes larger tiles, too"
+            + (", resunet3d multiples of 16 only: pad the pair for it" if min(fits) < 16 else "")
+        )
 
     def _check_turns(self) -> None:
         for axis in self.turns:
@@ -164,7 +178,7 @@ class PatchSampler:
                 )
 
 
-def _shapes(pair, number: int, size) -> tuple[tuple, tuple]:
+def _shapes(pair, number: int) -> tuple[tuple, tuple]:
     """The shapes of an image and its label, checked."""
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ValueError(f"pairs[{number}] is no pair: give (image, label)")
@@ -174,33 +188,18 @@ def _shapes(pair, number: int, size) -> tuple[tuple, tuple]:
             f"{_name(pair, number)}: the image is {image}, its label {label}; "
             "needed are equal extents (X, Y, Z), channels last"
         )
-    if np.any(np.less(image[:3], size)):
-        raise ValueError(
-            f"{_name(pair, number)} is {image}: too small for size={size}; "
-            + _fitting(image[:3], size)
-        )
     _check_places(pair, _name(pair, number))
     return image, label
 
 
-def _fitting(extents, size) -> str:
-    """A size that a thin volume has room for, in multiples of 16, as resunet3d needs."""
-    fits = [s if s <= n else n // 16 * 16 or n for s, n in zip(size, extents, strict=True)]
-    advice = f"give {tuple(fits)}, say, for training and for prediction"
-    if min(extents) >= 16:
-        return advice
-    return f"{advice}; resunet3d needs multiples of 16, for it pad the pair by np.pad"
-
-
 def _check_places(pair, name: str) -> None:
     """An image and its label, where both tell their place, lie at the same one."""
-    if all(isinstance(source, Volume) for source in pair):
-        image, label = (source.affine for source in pair)
-        if not np.allclose(image, label, atol=1e-3):
-            raise ValueError(
-                f"{name}: image and label lie elsewhere, their affines are {image.tolist()} and "
-                f"{label.tolist()}; give the label on the image's grid"
-            )
+    image, label = pair
+    if isinstance(image, Volume) and isinstance(label, Volume) and not image.lies_as(label):
+        raise ValueError(
+            f"{name}: image and label lie elsewhere, their affines are {image.affine.tolist()} "
+            f"and {label.affine.tolist()}; give the label on the image's grid"
+        )
 
 
 def _named_axes(names, argument: str) -> list[int]:

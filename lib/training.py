@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from lib.arrays import check_count
 from lib.sampling import PatchSampler
 
 
@@ -32,12 +33,10 @@ class PatchDataset(keras.utils.PyDataset):
     """
 
     def __init__(self, sampler: PatchSampler, batch_size: int, batches: int, *, seed: int = 0):
-        for name, value in (("batch_size", batch_size), ("batches", batches)):
-            if value < 1:
-                raise ValueError(f"{name}={value}: give 1 or more")
         super().__init__()
-        self.sampler, self.batch_size, self.batches = sampler, batch_size, batches
-        self.seed, self.epoch = seed, 0
+        self.batch_size = check_count(batch_size, "batch_size", 1)
+        self.batches = check_count(batches, "batches", 1)
+        self.sampler, self.seed, self.epoch = sampler, seed, 0
 
     def __len__(self) -> int:
         return self.batches

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from lib import formats
+from lib.arrays import per_axis
 from lib.formats import VolumeError
 from lib.formats.common import spacing_of
 
@@ -52,15 +53,20 @@ class Volume:
     @classmethod
     def with_spacing(cls, data, spacing, name: str = "") -> "Volume":
         """A volume of which only the spacing (mm, one or three numbers) is known."""
-        given = np.asarray(spacing, float)
-        if given.shape not in ((), (1,), (3,)) or not np.all(given > 0):
-            raise ValueError(f"spacing={spacing}: give one or three lengths in mm, above 0")
-        return cls(data, np.diag([*np.broadcast_to(given, 3), 1.0]), name)
+        lengths = per_axis(spacing, "spacing", float)
+        if min(lengths) <= 0:
+            raise ValueError(f"spacing={spacing}: give lengths in mm, above 0")
+        return cls(data, np.diag([*lengths, 1.0]), name)
 
     @property
     def spacing(self) -> tuple[float, float, float]:
         """Voxel extents in mm, in the array's axis order."""
         return tuple(spacing_of(self.affine).tolist())
+
+    def lies_as(self, other: "Volume") -> bool:
+        """Whether the other's voxels lie where these do, to a tenth of a voxel everywhere."""
+        moved = np.linalg.solve(self.affine, other.affine) - np.eye(4)
+        return bool(np.max(np.abs(moved) @ [*self.data.shape[:3], 1]) <= 0.1)
 
     def crop(self, where) -> "Volume":
         """The part that up to three slices cut out, at its own place in the world.

@@ -50,6 +50,19 @@ def test_imports_run_in_no_circle():
         done |= free
 
 
+def test_make_data_watches_all_that_it_is_made_by():
+    rule = (ROOT / "Makefile").read_text().partition("MAKERS := ")[2].partition("data/generated")[0]
+    seen, waiting = set(), [ROOT / "tools" / "make_data.py"]
+    modules = {module_name(path): path for path in MODULES}
+    while waiting:
+        for name in imported(waiting.pop()) & set(modules) - seen:
+            seen.add(name)
+            waiting.append(modules[name])
+    for path in map(modules.get, seen):
+        watched = "lib/formats/*.py" if path.parent.name == "formats" else path.name
+        assert watched in rule or path.name == "__init__.py", f"{path} is missing in MAKERS"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_a_module_stays_below_300_lines(path):
     assert len(path.read_text("utf-8").splitlines()) <= 300

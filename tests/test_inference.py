@@ -111,17 +111,20 @@ def test_a_volume_gives_a_volume_at_its_place():
 
 def test_the_network_s_own_factor_is_the_multiple():
     inputs = keras.Input((None, None, None, 1))
-    model = keras.Model(inputs, DivisibleExtents(4)(inputs))
-    recorded = Recorder()
-    recorded.layers = model.layers
+    model = keras.Model(inputs, DivisibleExtents(4)(DivisibleExtents(2)(inputs)))
     volume = np.broadcast_to(np.arange(20)[:, None, None], (20, 4, 4))
-    for multiple, starts in ((None, [0, 4, 8, 12]), (1, [0, 4, 8, 12]), (2, [0, 4, 8, 12])):
-        recorded.batches = []
-        predict_volume(recorded, volume, 8, 0.5, multiple=multiple)
-        assert [int(batch[0, 0, 0, 0, 0]) for batch in recorded.batches] == starts
-    recorded.batches = []
-    predict_volume(recorded, volume, 8, 0.75)  # steps of 2 without the factor
-    assert [int(batch[0, 0, 0, 0, 0]) for batch in recorded.batches] == [0, 4, 8, 12]
+    for network in (model, keras.Sequential([model])):  # nested, too
+        recorded = Recorder()
+        recorded.layers = network.layers
+        predict_volume(recorded, volume, 8, 0.75)  # steps of 2 without the factor
+        assert [int(batch[0, 0, 0, 0, 0]) for batch in recorded.batches] == [0, 4, 8, 12]
+
+
+def test_factors_that_are_no_multiples_of_each_other_are_multiplied():
+    inputs = keras.Input((None, None, None, 1))
+    model = keras.Model(inputs, DivisibleExtents(4)(DivisibleExtents(6)(inputs)))
+    with pytest.raises(ValueError, match="size=6, multiple=12"):
+        predict_volume(model, noise(6, 6, 6), 6)
 
 
 @pytest.mark.filterwarnings("error")

@@ -112,6 +112,14 @@ def test_ssim_loss_is_that_of_scikit_image(data_range, offset, slack):
     assert float(same) == pytest.approx(0, abs=1e-6)
 
 
+def test_ssim_loss_where_channels_and_prediction_lie_elsewhere():
+    rng = np.random.default_rng(2)
+    truth = rng.random((1, 9, 8, 10, 2)) + [0, 1000]
+    pred = truth + rng.normal(0, 0.05, truth.shape) + [0, 100]
+    expected = in_numpy(ssim_loss, truth, pred)
+    assert float(ssim_loss(truth, pred)) == pytest.approx(expected, rel=1e-2)
+
+
 def test_ssim_loss_has_the_slope_of_scikit_image():
     rng = np.random.default_rng(0)
     truth, pred = rng.random((2, 8, 8, 8))

@@ -120,9 +120,10 @@ def rehearsed(project, monkeypatch):
     def pretended(path, settings, *, folder, minutes):
         assert not list((folder.parent / "build").iterdir()), "no other seed's numbers"
         outcome = outcomes[settings["SEED"]]
-        if isinstance(outcome, dict):
-            (folder.parent / "build" / "07.json").write_text(json.dumps(outcome))
-        return new_notebook(), 1.4, "" if isinstance(outcome, dict) else outcome
+        if isinstance(outcome, str):
+            return new_notebook(), 1.4, outcome
+        (folder.parent / "build" / "07.json").write_text(json.dumps(outcome))
+        return new_notebook(), 1.4, ""
 
     write(project, "07_study", SETTINGS)
     monkeypatch.setattr(run, "execute", pretended)
@@ -195,6 +196,13 @@ def test_a_study_whose_notebook_leaves_no_numbers_fails_and_writes_nothing(
     assert run.study(arguments("7")) == 1
     assert "it left no ../build/07.json" in capsys.readouterr().out
     assert not (project / "results").exists()
+
+
+def test_a_study_goes_on_after_numbers_that_are_none(project, rehearsed, capsys):
+    rehearsed[:] = [[1], {"score": 2}]
+    assert run.study(arguments("7", seeds=2)) == 1
+    assert "seed 0 failed: ../build/07.json does not hold" in capsys.readouterr().out
+    assert (project / "results" / "07.csv").read_text().splitlines()[-1] == "1,2,1"
 
 
 def test_the_papers_settings_arrive_as_numbers(project):

@@ -1,5 +1,6 @@
 """Execute one notebook, and say meanwhile how far it is."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -83,7 +84,7 @@ def execute(path: Path, parameters: dict | None = None, *, folder: Path, minutes
             progress.notebook = _read(path, parameters)
             client = NotebookClient(
                 progress.notebook, kernel_name="python3", on_cell_start=progress.at_cell,
-                timeout=round(60 * minutes), resources={"metadata": {"path": folder}},
+                timeout=math.ceil(60 * minutes), resources={"metadata": {"path": folder}},
             )  # fmt: skip
             client.execute(stderr=subprocess.DEVNULL)
         except CellTimeoutError:

@@ -129,7 +129,10 @@ def _one_seed(path: Path, seed: int, args, name: str) -> tuple[dict, str]:
     numbers = folder.parent / "build" / f"{number}.json"
     if fault or not numbers.exists():
         return {}, fault or f"it left no ../build/{number}.json"
-    row = json.loads(numbers.read_text("utf-8"))
+    try:
+        row = dict(json.loads(numbers.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        return {}, f"../build/{number}.json does not hold numbers by name: {error}"
     return {"seed": seed, **row, "seconds": round(seconds)}, ""
 
 

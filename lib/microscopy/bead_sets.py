@@ -197,7 +197,5 @@ def _label_range(folder) -> tuple[float, float]:
     labels = [load_volume(label).data for _, label in read_pairs(folder)]
     low, high = float(min(map(np.min, labels))), float(max(map(np.max, labels)))
     if low == high:
-        raise ValueError(
-            f"{folder}: every voxel of every label is {low:g}, there is nothing to see"
-        )
+        raise ValueError(f"{folder}: every voxel of every label is {low:g}: nothing to see")
     return low, high

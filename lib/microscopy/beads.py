@@ -112,8 +112,6 @@ def best_threshold(
     volumes: Sequence[np.ndarray],
     *,
     levels: int = 20,
-    min_distance: int = 2,
-    radius: float = 2.0,
 ) -> tuple[float, float]:
     """The threshold of `detect_beads` that finds the beads of training volumes best.
 
@@ -121,7 +119,6 @@ def best_threshold(
         truths: the centres of the beads of each volume, (n, 3).
         volumes: (X, Y, Z) each.
         levels: tried are 1/levels, 2/levels, ... below 1.
-        min_distance, radius: as in `detect_beads` and `match_beads`.
 
     Returns:
         (threshold, F1 over all volumes together); of equals the middle one.
@@ -135,7 +132,7 @@ def best_threshold(
     thresholds, scores = np.arange(1, levels) / levels, []
     for threshold in thresholds:
         matches = [
-            match_beads(centres, detect_beads(volume, threshold, min_distance), radius)
+            match_beads(centres, detect_beads(volume, threshold))
             for volume, centres in zip(volumes, truths, strict=True)
         ]
         total = sum(match.truths + match.found for match in matches)

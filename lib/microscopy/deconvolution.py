@@ -12,7 +12,7 @@ from scipy import ndimage
 from skimage import restoration
 from tqdm import tqdm
 
-from lib.arrays import real_array
+from lib.arrays import check_count, real_array
 from lib.microscopy.blur import Blur, fast_grid, off_grid, on_grid, plane, unit_psf
 
 ROUNDS = 20  # of the robust plane: on noise alone each leaves a third of the error
@@ -56,7 +56,7 @@ def richardson_lucy(
         ValueError: no 3D array; values that are negative, infinite or not a number; a PSF that
             is zero; a background of another shape; iterations below 1, not rising, or none.
     """
-    counts = [_steps(count, "iterations") for count in np.atleast_1d(iterations).tolist()]
+    counts = [check_count(count, "iterations", 1) for count in np.atleast_1d(iterations).tolist()]
     if not counts or counts != sorted(set(counts)):
         raise ValueError(f"iterations={iterations}: give rising counts")
     volume, background = _image(volume, background)
@@ -94,10 +94,10 @@ def blind_richardson_lucy(
         ValueError: as `richardson_lucy`, or steps below 1.
     """
     volume, background = _image(volume, background)
-    psf, steps = unit_psf(psf, volume.dtype), _steps(steps, "steps")
+    psf, steps = unit_psf(psf, volume.dtype), check_count(steps, "steps", 1)
     blur, scene = _start(volume, background, psf)
     spread = on_grid(psf, blur.grid)
-    rounds = range(_steps(iterations, "iterations"))
+    rounds = range(check_count(iterations, "iterations", 1))
     for _ in tqdm(rounds, leave=False) if progress else rounds:
         for one, other in ((scene, spread), (spread, scene)):
             blur = Blur(other, volume.shape)
@@ -215,9 +215,3 @@ class _Stride:
             energy = float(np.vdot(before, before))
             alike = float(np.vdot(self.change, before)) / energy if energy else 0.0
             self.length = min(max(alike, 0.0), 1.0)
-
-
-def _steps(value, name: str) -> int:
-    if not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name}={value!r}: give a whole number, 1 or more")
-    return int(value)

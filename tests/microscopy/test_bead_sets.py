@@ -164,9 +164,9 @@ def test_an_image_that_does_not_fit_its_label_is_named(bead_set):
 def test_constant_labels_are_refused(bead_set):
     for path in (bead_set / "validation" / "label").iterdir():
         rewrite(path, lambda x: np.full_like(x, 7))
-    with pytest.raises(ValueError, match="validation: every voxel of every label is 7, there"):
+    with pytest.raises(ValueError, match="validation: every voxel of every label is 7: nothing"):
         read_bead_set(bead_set / "validation")
-    with pytest.raises(ValueError, match="validation: every voxel of every label is 7, there"):
+    with pytest.raises(ValueError, match="validation: every voxel of every label is 7: nothing"):
         read_bead_set(bead_set / "train", like=bead_set / "validation")
     one = bead_set / "validation" / "label" / "beads_3.mat"
     rewrite(one, lambda x: np.full_like(x, 8))  # each constant, not all together
