@@ -59,12 +59,6 @@ def test_the_input_passes_unchanged():
     assert np.array_equal(traced(values), values)
 
 
-def test_two_dimensions_and_channels():
-    with pytest.raises(ValueError, match="axis 2 of the batch has 3"):
-        DivisibleExtents(2)(np.zeros((1, 4, 3, 5)))
-    assert DivisibleExtents(2)(np.zeros((1, 4, 4, 5))).shape == (1, 4, 4, 5), "channels are free"
-
-
 def test_save_and_load(tmp_path):
     model = pooled(None, None, None, 1)
     model.save(tmp_path / "model.keras")
@@ -228,11 +222,7 @@ def test_what_is_not_supported_is_refused_by_name(arguments, message):
 @pytest.mark.parametrize(
     "padding, extents, message",
     [
-        (
-            "reflect",
-            (8, 4, 8),
-            r"axis 2 of the batch: kernel_size=\(8, 8, 4\) .*needs 5 .*it has 4",
-        ),
+        ("reflect", (8, 4, 8), r"axis 2 .*: kernel_size=\(8, 8, 4\) .*needs 5 .*it has 4"),
         ("valid", (8, 8, 3), "axis 3 .*padding='valid' needs 4 voxels or more; it has 3"),
         ("same", (8, 8, 0), "axis 3 of the batch.*it has 0"),
     ],

@@ -199,7 +199,6 @@ def test_hits_enlarged_beside_the_whole():
         (40, 1, "10 mm"),
         (40, 1 - 2.3e-16, "10 mm"),  # a spacing as it comes from an oblique affine
         (400, 10 - 1.8e-15, "1000 mm"),
-        (100, 0.5, "10 mm"),
         (30, 1, "5 mm"),
         (12, 1, "2 mm"),
         (8, 0.1, "0.2 mm"),
@@ -296,11 +295,7 @@ def test_a_projection_holds_the_brightest_of_each_line(axis):
     data = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float32)
     figure = compare_brightest({"beads": data, "black": 0 * data}, axis, limits=None)
     beads, black = pictures(figure)
-    first, second = (a for a in range(3) if a != axis)
-    for i, j in np.ndindex(data.shape[first], data.shape[second]):
-        line = [slice(None)] * 3
-        line[first], line[second] = i, j
-        assert drawn(beads)[j, i] == sorted(data[tuple(line)])[-1]
+    assert np.array_equal(drawn(beads), np.sort(data, axis).take(-1, axis).T)
     assert beads.images[0].get_clim() == black.images[0].get_clim()
     assert beads.get_title() == "beads" and beads.get_aspect() == 1
 

@@ -44,12 +44,6 @@ def correlation(a, b):
     return np.corrcoef(a.ravel(), b.ravel())[0, 1]
 
 
-def delta(size, at):
-    psf = np.zeros(size)
-    psf[at] = 7
-    return psf
-
-
 def by_matrix(volume, psf, iterations, background, accelerate=False):
     """Richardson-Lucy with the blur written out as a matrix, from the scene to the window."""
     sides = [
@@ -77,8 +71,7 @@ def by_matrix(volume, psf, iterations, background, accelerate=False):
         ratio = image / (blur @ begin + background)
         steps.append(begin * (blur.T @ ratio) / blur.sum(axis=0))
         changes.append(steps[-1] - begin)
-    scene = steps[-1]
-    return scene.reshape([len(side) for side in sides])
+    return steps[-1].reshape([len(side) for side in sides])
 
 
 def window(scene, volume):
@@ -144,16 +137,10 @@ def test_a_window_of_a_larger_scene_is_restored_up_to_its_border():
 
 @pytest.mark.parametrize("size", [(3, 3, 3), (4, 4, 4), (2, 5, 6), (8, 9, 30)])
 def test_a_point_at_the_centre_blurs_nothing(size):
-    volume, psf = random(6, 5, 7), delta(size, tuple(k // 2 for k in size))
+    volume, psf = random(6, 5, 7), np.zeros(size)
+    psf[tuple(k // 2 for k in size)] = 7
     np.testing.assert_allclose(richardson_lucy(volume, psf, 2), volume, rtol=1e-9)
     np.testing.assert_allclose(wiener(volume, psf, 1e-12), volume, atol=1e-6)
-
-
-def test_light_sent_out_of_the_window_is_brought_back():
-    volume = random(6, 5, 7)
-    result = richardson_lucy(volume, delta((4, 3, 3), (3, 1, 1)), 3)  # one voxel beyond the centre
-    np.testing.assert_allclose(result[:-1], volume[1:], rtol=1e-9)
-    np.testing.assert_allclose(result[-1], volume.mean(), rtol=1e-9)  # none of it is seen
 
 
 @pytest.mark.parametrize("counts", [(3, 10), [1, 2, 5], np.array([4]), range(2, 4)])
@@ -229,9 +216,7 @@ def test_memory_is_eight_copies_at_most():
         ((np.ones((3, 3, 3)), gaussian_psf(1), 0), 0, "iterations=0: give a whole number, 1 or"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), 2.5), 0, "iterations=2.5: give a whole number"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), (10, 3)), 0, r"iterations=\(10, 3\): give rising"),
-        ((np.ones((3, 3, 3)), gaussian_psf(1), [3, 3]), 0, r"iterations=\[3, 3\]: give rising"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), ()), 0, r"iterations=\(\): give rising counts"),
-        ((np.ones((3, 3, 3)), gaussian_psf(1), (0, 3)), 0, "iterations=0: give a whole number, 1"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), [[1, 2]]), 0, r"iterations=\[1, 2\]: give a whole"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), 1), -2, "background holds -2: give finite values"),
         ((np.ones((3, 3, 3)), gaussian_psf(1), 1), np.ones((3, 1, 3)), r"shape \(3, 1, 3\): give"),
