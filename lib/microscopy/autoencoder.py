@@ -17,6 +17,8 @@ from lib.sampling import PatchSampler
 from lib.training import PatchDataset, train, warm_cosine
 from lib.watching import is_relu
 
+ARCHITECTURE = ("kernel_size", "filters", "padding", "normalise")
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -153,14 +155,9 @@ def build(pairs, recipe: Recipe) -> keras.Model:
         ValueError: what `large_kernel_autoencoder` refuses.
     """
     share = float(np.mean([np.mean(label) for _, label in pairs])) if recipe.log_odds else 0.5
-    network = large_kernel_autoencoder(
-        kernel_size=recipe.kernel_size,
-        filters=recipe.filters,
-        padding=recipe.padding,
-        normalise=recipe.normalise,
-        activation=None if on_logits(recipe) else "sigmoid",
-        share=share,
-    )
+    own = {name: getattr(recipe, name) for name in ARCHITECTURE}
+    activation = None if on_logits(recipe) else "sigmoid"
+    network = large_kernel_autoencoder(**own, activation=activation, share=share)
     logits = keras.losses.BinaryCrossentropy(from_logits=True)
     loss = logits if on_logits(recipe) else recipe.loss
     rate = warm_cosine(recipe.rate, recipe.steps) if recipe.schedule else recipe.rate

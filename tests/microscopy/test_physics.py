@@ -179,12 +179,6 @@ def test_what_the_head_has_below_0_is_black():
     assert (output > 0).any() and np.all((output == 0) | (expected < 0))
 
 
-def test_a_psf_larger_than_the_volume(networks):
-    wide = RichardsonLucyNetwork(gaussian_psf(SIGMA, (15, 17, 37)), networks["given"].head)
-    output = wide(beads(1, (14, 14, 16), 3)[0])
-    assert output.shape == (14, 14, 16) and np.all(np.isfinite(output))
-
-
 def test_a_camera_s_volume_of_another_size_and_a_psf_of_even_extents(networks):
     image, label = beads(20, (40, 36, 44), 20)
     stored = np.round(400 + 3000 * image).astype(np.uint16)
