@@ -115,32 +115,33 @@ def compare(
 def show_hits(
     image: Volume,
     truth: np.ndarray,
-    mask: np.ndarray,
+    masks: Mapping[str, np.ndarray],
     axis: int,
     index: int,
     *,
     zoom: tuple[slice, slice] | None = None,
 ) -> Figure:
-    """Where a mask agrees with the truth and where not, in colours over one plane of the image.
+    """Where masks agree with the truth and where not, in colours over one plane of the image.
 
     Args:
-        image, truth, mask: (X, Y, Z). What both masks hold is a hit, what the truth alone holds a
-            miss, what the mask alone holds a false alarm.
-        axis, index: the plane, as in `compare`.
-        zoom: a window of the plane (first axis, second axis), framed here and enlarged beside it.
+        image, truth: (X, Y, Z).
+        masks: title -> mask (X, Y, Z), side by side. What it shares with the truth is a hit, what
+            the truth alone holds a miss, what the mask alone holds a false alarm.
+        axis, index, zoom: as in `compare`.
 
     Raises:
-        ValueError: as in `compare`.
+        ValueError: no mask, or as in `compare`.
     """
-    _check({"image": image.data}, {"truth": truth, "mask": mask}, {axis: index})
+    _check(masks, {"image": image.data, "truth": truth}, {axis: index})
     look = _look([np.take(image.data, index, axis)])
-    ratios = [_height(image, axis, window) for window in ([None, zoom] if zoom else [None])]
-    figure, panels = _open([""] * len(ratios), [max(ratios)], 2)
-    for ax in panels[:, 0]:
-        _draw(ax, image, axis, index, look, "mm")
-        ax.imshow(_hits(truth, mask, axis, index), origin="lower", aspect=ax.get_aspect())
-    if zoom:
-        _enlarge(panels[1, 0], panels[0, 0], zoom)
+    ratios = [_height(image, axis, window) for window in ([zoom, None] if zoom else [None])]
+    figure, panels = _open(list(masks), ratios, COLUMNS)
+    for panel, mask in zip(panels, masks.values(), strict=True):
+        for ax in panel:
+            _draw(ax, image, axis, index, look, "mm")
+            ax.imshow(_hits(truth, mask, axis, index), origin="lower", aspect=ax.get_aspect())
+        if zoom:
+            _enlarge(*panel, zoom)
     handles = [Patch(color=colour, label=name) for name, colour in HIT_COLOURS.items()]
     add_legend(figure, handles, below=True)
     return figure
