@@ -39,14 +39,6 @@ def read_regions() -> dict:
     return regions
 
 
-def with_copies(scans, copies: int) -> list:
-    rng, changed = np.random.default_rng(SEED), list(scans)
-    for scan in scans * copies:
-        power, factor = np.exp(rng.uniform([-CONTRAST, -GAIN], [CONTRAST, GAIN]))
-        changed.append(np.float32(factor) * scan ** np.float32(power))
-    return changed
-
-
 def main() -> None:
     regions = read_regions()
     scans, mask = regions["train"]
@@ -54,7 +46,8 @@ def main() -> None:
     print(*USUAL, "Dice", sep=",")
     for trial in TRIALS:
         tried = {**USUAL, **trial}
-        copied = with_copies(scans, tried["copies"])
+        further = scans * tried["copies"]
+        copied = scans + scanner.changed_copies(further, contrast=CONTRAST, gain=GAIN, seed=SEED)
         trees = HistGradientBoostingClassifier(
             max_iter=tried["rounds"], max_leaf_nodes=tried["leaves"], random_state=SEED
         )

@@ -82,6 +82,15 @@ def mr_scans(t1: np.ndarray, count: int, *, seed: Sequence[int]) -> list[np.ndar
     return [mr_scan(t1, seed=(*seed, number)) for number in range(count)]
 
 
+def changed_copies(scans: Sequence, *, contrast: float, gain: float, seed) -> list[np.ndarray]:
+    """A copy of each scan of 0 or more, changed as `lib.sampling.PatchSampler` changes patches."""
+    rng, copies = np.random.default_rng(seed), []
+    for scan in scans:
+        power, factor = np.exp(rng.uniform([-contrast, -gain], [contrast, gain]))
+        copies.append(np.float32(factor) * scan ** np.float32(power))
+    return copies
+
+
 def load_template(folder) -> tuple[Volume, np.ndarray]:
     """The MNI152 brain as ``make data`` writes it, cut to the smallest box that holds it.
 

@@ -111,20 +111,39 @@ class VoxelTrees:
 
     Attributes:
         trees: they see what `describe_voxels` returns.
+        sigma, threshold: of the Gaussian that smooths the chances, in voxels, and where they are
+            cut.
     """
 
     trees: HistGradientBoostingClassifier
+    sigma: float = 0
+    threshold: float = 0.5
 
     def __call__(self, scan: np.ndarray) -> np.ndarray:
-        """The mask (X, Y, Z) of a prepared scan (X, Y, Z); air is no gray matter.
+        """The mask (X, Y, Z) of a prepared scan (X, Y, Z); errors are those of `chances`."""
+        return gaussian_filter(self.chances(scan), self.sigma) > self.threshold
+
+    def chances(self, scan: np.ndarray) -> np.ndarray:
+        """How likely each voxel is gray matter, (X, Y, Z) float32, 0..1; air is none.
 
         Raises:
             ValueError: the scan is empty or holds NaN or infinity.
         """
-        mask = finite(scan, "scan") > AIR
-        if mask.any():
-            mask[mask] = self.trees.predict(describe_voxels(scan, mask))
-        return mask
+        tissue = finite(scan, "scan") > AIR
+        chances = np.zeros(tissue.shape, np.float32)
+        if tissue.any():
+            chances[tissue] = self.trees.predict_proba(describe_voxels(scan, tissue))[:, 1]
+        return chances
+
+    def tuned(self, sigmas, thresholds, scans, mask) -> "VoxelTrees":
+        """The same trees with the pair that fits these scans best, all of one brain, by Dice."""
+        judged, scores = [self.chances(scan) for scan in scans], {}
+        for sigma in sigmas:
+            smooth = [gaussian_filter(chances, sigma) for chances in judged]
+            for threshold in thresholds:
+                own = [dice(mask, chances > threshold) for chances in smooth]
+                scores[sigma, threshold] = np.mean(own)
+        return VoxelTrees(self.trees, *max(scores, key=scores.get))
 
 
 def train_trees(
