@@ -1,5 +1,6 @@
 """The runner: a failing notebook is named, the others run, settings and seeds arrive."""
 
+import base64
 import io
 import json
 import shlex
@@ -11,11 +12,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import execute
+import pages
 import run
 
 SETTINGS = "SEED = 0\nSTEPS = 3"
@@ -294,3 +298,15 @@ def test_a_log_gets_a_word_now_and_then(monkeypatch, capsys):
     assert begun == "04_brain" and marks
     assert marks[0].startswith("04_brain                  0 of 0 cells    0.")
     assert end.endswith("FAILED: KeyboardInterrupt")
+
+
+def test_grays_stay_gray_beside_colours():
+    rng, picture = np.random.default_rng(0), np.empty((200, 400, 3), np.uint8)
+    picture[:] = rng.integers(0, 256, (200, 400, 1))
+    for n, over in enumerate([(86, 180, 233), (240, 228, 66), (213, 94, 0)]):
+        part, share = np.s_[:, 100 * (n + 1) : 100 * (n + 2)], rng.random((200, 100, 1))
+        picture[part] = picture[part] * share + (1 - share) * np.array(over)
+    Image.fromarray(picture).save(png := io.BytesIO(), "PNG")
+    packed = pages._smaller(base64.b64encode(png.getvalue()))
+    found = np.asarray(Image.open(io.BytesIO(base64.b64decode(packed))).convert("RGB"), int)
+    assert np.ptp(found[:, :100], axis=-1).max() <= 2

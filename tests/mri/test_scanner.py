@@ -5,6 +5,7 @@ import pytest
 
 from lib.mri.scanner import (
     bias_field,
+    changed_copies,
     correct_bias_field,
     even_contrast,
     load_template,
@@ -22,6 +23,15 @@ def test_a_seed_decides_everything():
     t1 = np.random.default_rng(0).random(SHAPE)
     for make in (lambda seed: bias_field(SHAPE, 0.5, seed=seed), lambda s: mr_scan(t1, seed=s)):
         assert np.array_equal(make(1), make(1)) and not np.allclose(make(1), make(2))
+
+
+def test_changed_copies_have_another_power_and_gain_each():
+    scan = np.array([0.25, 0.5, 1.0])
+    copies = np.log(changed_copies([scan] * 200, contrast=0.2, gain=0.1, seed=3))
+    gains, powers = copies[:, 2], (copies[:, 2] - copies[:, 1]) / np.log(2)
+    np.testing.assert_allclose(copies[:, 0], gains - 2 * powers * np.log(2), atol=1e-5)
+    for drawn, reach in ((gains, 0.1), (np.log(powers), 0.2)):
+        assert -reach < drawn.min() < -0.9 * reach and 0.9 * reach < drawn.max() < reach
 
 
 def test_scans_are_those_of_their_seeds():

@@ -1,5 +1,7 @@
 """Gray matter by bands, a mixture and a network, on tissues that are known; islands by hand."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -89,6 +91,10 @@ def test_trees_find_what_no_band_of_thresholds_can():
         assert dice(mask, found) > 0.97 and not found[:, :3].any()
         assert not trees(np.zeros_like(scan)).any()
         assert np.array_equal(again(scan), found)  # one seed
+        tuned = trees.tuned((0, 1), (0.3, 0.9), [scan, scan], mask)
+        pairs = itertools.product((0, 1), (0.3, 0.9))
+        best = max(dice(mask, VoxelTrees(trees.trees, *pair)(scan)) for pair in pairs)
+        assert dice(mask, tuned(scan)) == best
 
 
 def test_tissue_is_picked_anew_in_each_scan():
