@@ -24,7 +24,7 @@ test: lint unit  ## style, unit tests, then every notebook compared with its sto
 	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=900 --nbval-kernel-startup-timeout=120 --no-header -o console_output_style=times -p no:cacheprovider notebooks
 
 unit: $(VENV)/test.stamp data  ## unit tests with coverage of lib/
-	$(PY) -m pytest -q --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
+	$(PY) -m pytest -q -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 lint: $(VENV)/test.stamp
 	$(PY) -m ruff check .
