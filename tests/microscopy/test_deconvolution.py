@@ -44,6 +44,12 @@ def correlation(a, b):
     return np.corrcoef(a.ravel(), b.ravel())[0, 1]
 
 
+def delta(size, at):
+    psf = np.zeros(size)
+    psf[at] = 7
+    return psf
+
+
 def by_matrix(volume, psf, iterations, background, accelerate=False):
     """Richardson-Lucy with the blur written out as a matrix, from the scene to the window."""
     sides = [
@@ -137,8 +143,7 @@ def test_a_window_of_a_larger_scene_is_restored_up_to_its_border():
 
 @pytest.mark.parametrize("size", [(3, 3, 3), (4, 4, 4), (2, 5, 6), (8, 9, 30)])
 def test_a_point_at_the_centre_blurs_nothing(size):
-    volume, psf = random(6, 5, 7), np.zeros(size)
-    psf[tuple(k // 2 for k in size)] = 7
+    volume, psf = random(6, 5, 7), delta(size, tuple(k // 2 for k in size))
     np.testing.assert_allclose(richardson_lucy(volume, psf, 2), volume, rtol=1e-9)
     np.testing.assert_allclose(wiener(volume, psf, 1e-12), volume, atol=1e-6)
 
