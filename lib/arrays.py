@@ -15,16 +15,6 @@ def finite(x, name: str) -> np.ndarray:
     return values
 
 
-def check_extents(shape) -> None:
-    """Three extents, whole numbers of 1 or more.
-
-    Raises:
-        ValueError: ``shape`` is anything else.
-    """
-    if np.shape(shape) != (3,) or any(n < 1 or n != int(n) for n in shape):
-        raise ValueError(f"shape={shape}: give three extents, whole numbers of 1 or more")
-
-
 def check_count(value, name: str, least: int = 0) -> int:
     """A whole number, ``least`` or more.
 
@@ -55,16 +45,16 @@ def real_array(value, name: str, least: float = -np.inf) -> np.ndarray:
     return array
 
 
-def per_axis(value, name: str, kind=int) -> tuple:
+def per_axis(value, name: str, kind=int, *, positive: bool = False) -> tuple:
     """``value`` as one ``kind`` per axis; a single number serves all three.
 
     Raises:
-        ValueError: ``value`` is neither one number nor three, not finite, or has a fraction where
-            ``kind`` is int; the text holds ``name``.
+        ValueError: ``value`` is neither one number nor three, not finite, has a fraction where
+            ``kind`` is int, or is not above 0 where it must be; the text holds ``name``.
     """
     values = np.asarray(value)
     fits = values.dtype.kind in "iuf" and values.shape in [(), (3,)] and np.isfinite(values).all()
-    if not fits or (kind is int and np.any(values != np.floor(values))):
-        number = "a whole number" if kind is int else "a number"
+    if not fits or (kind is int and np.any(values % 1)) or (positive and np.any(values <= 0)):
+        number = ("a whole number" if kind is int else "a number") + " above 0" * positive
         raise ValueError(f"{name}={value!r}: give {number}, or three, one for each axis")
     return tuple(kind(v) for v in np.broadcast_to(values, 3))

@@ -69,9 +69,9 @@ def surface_distance(truth: np.ndarray, prediction: np.ndarray, spacing) -> dict
     Source: as the robust Hausdorff distance of S. Nikolov et al., Clinically applicable
     segmentation (2021), on voxels instead of surface elements.
     """
-    masks, spacing = _masks(truth, prediction), per_axis(spacing, "spacing", float)
-    if masks[0].ndim != 3 or min(spacing) <= 0:
-        raise ValueError(f"truth {masks[0].shape}, spacing={spacing}: give (X, Y, Z), mm above 0")
+    masks, spacing = _masks(truth, prediction), per_axis(spacing, "spacing", float, positive=True)
+    if masks[0].ndim != 3:
+        raise ValueError(f"truth has shape {masks[0].shape}: needed is (X, Y, Z)")
     if not all(mask.any() for mask in masks):
         none = np.inf if any(mask.any() for mask in masks) else np.nan
         return {"mean": none, "95 %": none}

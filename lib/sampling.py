@@ -63,7 +63,7 @@ class PatchSampler:
         window: tuple[float, float] | None = None,
         keep: float = 0.0,
     ):
-        self.pairs, self.size = list(pairs), per_axis(size, "size")
+        self.pairs, self.size = list(pairs), per_axis(size, "size", positive=True)
         self.foreground, self.window, self.keep = foreground, window, keep
         self.contrast, self.gain = contrast, gain
         self.flips, self.turns = _named_axes(flips, "flips"), _named_axes(turns, "turns")
@@ -138,8 +138,6 @@ class PatchSampler:
     def _check(self) -> None:
         if not self.pairs:
             raise ValueError("pairs is empty: give at least one (image, label)")
-        if min(self.size) < 1:
-            raise ValueError(f"size={self.size}: give 1 voxel or more along each axis")
         for share in ("foreground", "keep"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ValueError(f"{share}={getattr(self, share)}: give a share, 0 to 1")

@@ -53,10 +53,8 @@ class Volume:
     @classmethod
     def with_spacing(cls, data, spacing, name: str = "") -> "Volume":
         """A volume of which only the spacing (mm, one or three numbers) is known."""
-        lengths = per_axis(spacing, "spacing", float)
-        if min(lengths) <= 0:
-            raise ValueError(f"spacing={spacing}: give lengths in mm, above 0")
-        return cls(data, np.diag([*lengths, 1.0]), name)
+        spacing = per_axis(spacing, "spacing", float, positive=True)
+        return cls(data, np.diag([*spacing, 1.0]), name)
 
     @property
     def spacing(self) -> tuple[float, float, float]:

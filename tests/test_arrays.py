@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.arrays import check_count, check_extents, per_axis, real_array
+from lib.arrays import check_count, per_axis, real_array
 
 
 @pytest.mark.parametrize(
@@ -31,12 +31,6 @@ def test_bad_arrays(value, text):
         real_array(value, "volume", 0)
 
 
-@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 0), (4, 4, 2.5)])
-def test_bad_extents(shape):
-    with pytest.raises(ValueError, match=r"shape=\(4, 4.*\): give three extents, whole numbers"):
-        check_extents(shape)
-
-
 @pytest.mark.parametrize("value", [-1, 2.5, np.nan, np.inf])
 def test_bad_counts(value):
     with pytest.raises(ValueError, match=f"beads={value}: give a whole number, 0 or more"):
@@ -61,3 +55,6 @@ def test_per_axis(value, axes):
 def test_per_axis_names_what_it_refuses(value):
     with pytest.raises(ValueError, match=r"size=.*whole number, or three"):
         per_axis(value, "size")
+    for kind, number in ((int, "a whole number"), (float, "a number")):
+        with pytest.raises(ValueError, match=rf"size=\(1, 0, 2\): give {number} above 0, or three"):
+            per_axis((1, 0, 2), "size", kind, positive=True)

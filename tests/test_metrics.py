@@ -181,7 +181,7 @@ def test_surfaces_of_a_point_and_of_nothing():
     assert surface_distance(one, other, (0.5, 2, 3))["mean"] == pytest.approx(expected)
     assert surface_distance(one, 0 * one, 1)["95 %"] == np.inf
     assert np.isnan(surface_distance(0 * one, 0 * one, 1)["mean"])
-    with pytest.raises(ValueError, match=r"spacing=\(0.0, 1.0, 1.0\): give"):
+    with pytest.raises(ValueError, match=r"spacing=\(0, 1, 1\): give"):
         surface_distance(one, other, (0, 1, 1))
 
 

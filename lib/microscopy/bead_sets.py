@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.arrays import check_count, check_extents
+from lib.arrays import check_count, per_axis
 from lib.datasets import read_pairs
 from lib.intensity import rescale
 from lib.microscopy.phantoms import bead_volume, observe_beads
@@ -49,7 +49,7 @@ def bead_pair(
     Raises:
         ValueError: what `bead_volume`, `gaussian_psf` or `observe_beads` refuses.
     """
-    check_extents(shape)
+    shape = per_axis(shape, "shape", positive=True)
     check_count(beads, "beads")
     words, psf = np.atleast_1d(seed).tolist(), gaussian_psf(sigma)
     margin = [n // 2 + BEAD for n in psf.shape] if surroundings else [0, 0, 0]
@@ -173,7 +173,13 @@ def read_bead_set(folder, like=None) -> list[tuple[np.ndarray, np.ndarray]]:
                 f"{folder}: image {image.name} is {image.data.shape}, its label "
                 f"{label.data.shape}: they must agree"
             )
-    low, high = _label_range(folder if like is None else like)
+    labels = [label.data for _, label in pairs]
+    if like is not None:
+        labels = [load_volume(label).data for _, label in read_pairs(like)]
+    low, high = float(min(map(np.min, labels))), float(max(map(np.max, labels)))
+    if low == high:
+        rule = f"every voxel of every label is {low:g}: nothing to see"
+        raise ValueError(f"{folder if like is None else like}: {rule}")
     return [
         (rescale(image.data), ((label.data - low) / (high - low)).astype(np.float32))
         for image, label in pairs
@@ -191,11 +197,3 @@ def read_split(folder) -> tuple[list, list]:
     """
     train = Path(folder) / "train"
     return read_bead_set(train), read_bead_set(Path(folder) / "validation", like=train)
-
-
-def _label_range(folder) -> tuple[float, float]:
-    labels = [load_volume(label).data for _, label in read_pairs(folder)]
-    low, high = float(min(map(np.min, labels))), float(max(map(np.max, labels)))
-    if low == high:
-        raise ValueError(f"{folder}: every voxel of every label is {low:g}: nothing to see")
-    return low, high

@@ -165,9 +165,7 @@ def bead_elongation(volume: np.ndarray, centres: np.ndarray, window=(4, 4, 8)) -
     """
     volume = real_array(volume, "volume").astype(np.float64)
     centres = _centres(centres, "centres")
-    window = per_axis(window, "window")
-    if min(window) < 1:
-        raise ValueError(f"window={window}: give 1 voxel or more")
+    window = per_axis(window, "window", positive=True)
     outside = np.any((centres < -0.5) | (centres > np.array(volume.shape) - 0.5), axis=1)
     if outside.any():
         raise ValueError(f"centres: {centres[outside][0]} lies outside {volume.shape}")

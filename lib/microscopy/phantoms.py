@@ -6,7 +6,7 @@ Every function takes a ``seed``, an int or several; the same seed gives the same
 import numpy as np
 from scipy.signal import fftconvolve
 
-from lib.arrays import check_count, check_extents, per_axis, real_array
+from lib.arrays import check_count, per_axis, real_array
 from lib.intensity import rescale
 from lib.microscopy.blur import unit_psf
 
@@ -32,7 +32,7 @@ def bead_volume(
 
     Source: the beads of github.com/oura-hideyoshi/3D-autoencoder, there drawn by hand.
     """
-    check_extents(shape)
+    shape = per_axis(shape, "shape", positive=True)
     check_count(beads, "beads")
     _check_ranges(radius=radius, brightness=brightness)
     rng = np.random.default_rng(seed)

@@ -32,12 +32,9 @@ def gaussian_psf(sigma, size=None) -> np.ndarray:
     Raises:
         ValueError: a sigma that is not above 0, or a size below 1.
     """
-    sigma = per_axis(sigma, "sigma", float)
-    if min(sigma) <= 0:
-        raise ValueError(f"sigma={sigma}: give more than 0 voxels on each axis")
-    size = [2 * int(4 * s + 0.5) + 1 for s in sigma] if size is None else per_axis(size, "size")
-    if min(size) < 1:
-        raise ValueError(f"size={size}: give 1 voxel or more on each axis")
+    sigma = per_axis(sigma, "sigma", float, positive=True)
+    size = [2 * int(4 * s + 0.5) + 1 for s in sigma] if size is None else size
+    size = per_axis(size, "size", positive=True)
     offsets = (np.arange(n) - n // 2 for n in size)
     x, y, z = (np.exp(-0.5 * (d / s) ** 2) for d, s in zip(offsets, sigma, strict=True))
     psf = x[:, None, None] * y[:, None] * z

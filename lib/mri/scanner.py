@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from scipy.interpolate import make_interp_spline
 from scipy.ndimage import find_objects
 
-from lib.arrays import check_extents, finite
+from lib.arrays import finite, per_axis
 from lib.intensity import intensity_cropping, rescale
 from lib.volumes import Volume, load_volume
 
@@ -35,7 +35,7 @@ def bias_field(shape, strength: float, *, seed) -> np.ndarray:
     Raises:
         ValueError: ``shape`` is not three extents, or ``strength`` negative.
     """
-    check_extents(shape)
+    shape = per_axis(shape, "shape", positive=True)
     if not strength >= 0:
         raise ValueError(f"strength={strength}: give 0 or more")
     coarse = np.random.default_rng(seed).uniform(-1, 1, (KNOTS,) * 3)

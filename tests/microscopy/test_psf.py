@@ -24,7 +24,7 @@ def test_gaussian_psf_of_even_size_peaks_at_half_of_it():
 
 @pytest.mark.parametrize(
     "arguments, text",
-    [(((1, 0, 1),), r"sigma=\(1.0, 0.0, 1.0\): give more"), ((1, (3, 0, 3)), r"size=\(3, 0, 3\)")],
+    [(((1, 0, 1),), r"sigma=\(1, 0, 1\): give"), ((1, (3, 0, 3)), r"size=\(3, 0, 3\)")],
 )
 def test_gaussian_psf_refuses(arguments, text):
     with pytest.raises(ValueError, match=text):
