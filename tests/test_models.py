@@ -72,19 +72,12 @@ def test_extents_that_do_not_fit_are_refused_when_built():
         resunet3d(1, input_shape=(16, 100, 16, 1))
 
 
-def test_extents_that_do_not_fit_are_refused_when_called():
-    with pytest.raises(ValueError, match=r"axis 3 .* 20 voxels.*multiple of 16"):
-        resunet3d(1)(np.zeros((1, 16, 16, 20, 1)))
-
-
 @pytest.mark.parametrize(
     ("filters", "kernel", "count"), [(8, (3, 3, 6), 198_545), (4, (2, 2, 4), 14_913)]
 )
 def test_unet_3l_has_the_parameters_of_the_reference(filters, kernel, count):
-    assert (
-        unet_3l((256, 256, 32, 1), first_filters=filters, kernel_size=kernel).count_params()
-        == count
-    )
+    model = unet_3l((256, 256, 32, 1), first_filters=filters, kernel_size=kernel)
+    assert model.count_params() == count
 
 
 def test_unet_3l_is_the_network_drawn():
@@ -165,13 +158,8 @@ def test_large_kernel_autoencoder_s_defaults_are_the_documented_ones():
     [((16, 16, 8), (17, 12, 9), "sigmoid"), ((3, 4, 2), (6, 7, 5), None)],
 )
 def test_the_plain_variant_is_the_same_network_of_conv3d(kernel, extents, activation):
-    plain = large_kernel_autoencoder(
-        (*extents, 2),
-        kernel_size=kernel,
-        activation=activation,
-        padding="same",
-        normalise=False,
-    )
+    own = {"kernel_size": kernel, "activation": activation, "normalise": False}
+    plain = large_kernel_autoencoder((*extents, 2), padding="same", **own)
     hidden = [keras.layers.Conv3D(4, kernel, padding="same", activation="relu") for _ in "12"]
     last = keras.layers.Conv3D(1, kernel, padding="same", activation=activation)
     by_hand = keras.Sequential([keras.Input((*extents, 2)), *hidden, last])

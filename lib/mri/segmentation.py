@@ -141,8 +141,7 @@ class VoxelTrees:
         for sigma in sigmas:
             smooth = [gaussian_filter(chances, sigma) for chances in judged]
             for threshold in thresholds:
-                own = [dice(mask, chances > threshold) for chances in smooth]
-                scores[sigma, threshold] = np.mean(own)
+                scores[sigma, threshold] = np.mean([dice(mask, s > threshold) for s in smooth])
         return VoxelTrees(self.trees, *max(scores, key=scores.get))
 
 

@@ -197,16 +197,6 @@ def test_a_saved_network_answers_the_same(networks, tmp_path):
     np.testing.assert_allclose(loaded(IMAGE), network(IMAGE), atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "file, error", [("psf.npy", FileNotFoundError), ("head.keras", ValueError)]
-)
-def test_a_file_that_is_missing_is_named(tmp_path, file, error):
-    RichardsonLucyNetwork(PSF, head()).save(tmp_path)
-    (tmp_path / file).unlink()
-    with pytest.raises(error, match=str(tmp_path / file)):
-        RichardsonLucyNetwork.load(tmp_path)
-
-
 def spoiled(value, array=IMAGE):
     array = array.copy()
     array[1, 2, 3] = value

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import ndimage
-from test_deconvolution import SIGMA, correlation, delta, points, random, same
+from test_deconvolution import SIGMA, correlation, points, random, same
 
 from lib.microscopy.psf import estimate_psf, gaussian_psf
 
@@ -12,7 +12,9 @@ def test_gaussian_psf_blurs_as_scipy_does():
     sigma = (1.5, 0.7, 2.0)
     psf = gaussian_psf(sigma)
     assert psf.shape == (13, 7, 17) and psf.sum() == pytest.approx(1)
-    blurred = ndimage.gaussian_filter(delta((21, 21, 21), (10, 10, 10)) / 7, sigma)
+    point = np.zeros((21, 21, 21))
+    point[10, 10, 10] = 1
+    blurred = ndimage.gaussian_filter(point, sigma)
     np.testing.assert_allclose(psf, blurred[4:17, 7:14, 2:19], atol=1e-15)
 
 
