@@ -261,6 +261,7 @@ BOXES = np.ones((1, 9, 9, 6))
         (lambda: best_band([[0.3, 1]], [[0, 1]]), "truth holds values besides 0 and 1"),
         (lambda: best_band([[0, 1]], [[0, 1]], 0), "levels=0"),
         (lambda: surface_distance(BOXES[0] * 0.9, BOXES[0], 1), "truth holds values besides"),
+        (lambda: surface_distance(BOXES, BOXES, 1), r"\(1, 9, 9, 6\): needed is \(X, Y, Z\)"),
         (lambda: dice_by_label([1], [np.inf]), "give whole numbers"),
         (lambda: seam_score(stairs(1, 0), ([0], [0], [0]), (8, 4, 4)), "no tile border inside"),
         (lambda: seam_score(np.eye(2)[None], ([0], [0, 1], [0, 1]), (1, 1, 1)), "nothing but"),
