@@ -44,9 +44,10 @@ def split_pairs(pairs: Sequence, held_out: int, *, seed: int = 0) -> tuple[list,
     Raises:
         ValueError: a ``held_out`` that leaves one side empty.
     """
-    if check_count(held_out, "held_out", 1) >= len(pairs):
+    count = check_count(held_out, "held_out", 1)
+    if count >= len(pairs):
         raise ValueError(f"held_out={held_out} of {len(pairs)} pairs: give fewer than all")
-    drawn = set(np.random.default_rng(seed).permutation(len(pairs))[: int(held_out)].tolist())
+    drawn = set(np.random.default_rng(seed).permutation(len(pairs))[:count].tolist())
     train = [pair for number, pair in enumerate(pairs) if number not in drawn]
     return train, [pairs[number] for number in sorted(drawn)]
 

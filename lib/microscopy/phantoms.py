@@ -27,7 +27,7 @@ def bead_volume(
         (X, Y, Z) float32, from 0 to the highest brightness.
 
     Raises:
-        ValueError: ``shape`` is not three extents, ``beads`` negative, or a range that is swapped
+        ValueError: extents not above 0, ``beads`` negative, or a range that is swapped
             or reaches below 0.
 
     Source: the beads of github.com/oura-hideyoshi/3D-autoencoder, there drawn by hand.

@@ -33,7 +33,7 @@ def bias_field(shape, strength: float, *, seed) -> np.ndarray:
         (X, Y, Z) float32.
 
     Raises:
-        ValueError: ``shape`` is not three extents, or ``strength`` negative.
+        ValueError: ``shape`` holds no extents above 0, or ``strength`` negative.
     """
     shape = per_axis(shape, "shape", positive=True)
     if not strength >= 0:
