@@ -1,7 +1,7 @@
 # Two commands: `make run` (every notebook, figures and pages into build/) and `make test`.
 # Each sets up .venv by itself; what is there and current is not touched again.
 .SILENT:
-.PHONY: run test unit data lab notebooks paper study bench lint clean
+.PHONY: run test unit data lab notebooks hour paper study bench lint clean
 .DEFAULT_GOAL := run
 
 VENV := .venv
@@ -38,6 +38,9 @@ lab: data  ## JupyterLab
 notebooks: $(VENV)/test.stamp data  ## execute and refresh the committed notebooks and figures/
 	$(PY) tools/run.py notebooks $(NB) $(LIMITED)
 	$(PY) -m ruff format -q notebooks
+
+hour: data  ## make hour NB=04: about an hour on two cores, notebooks/hour/04.yaml; goes on where it was
+	$(PY) tools/run.py hour $(NB) $(if $(AS),--as $(AS)) $(PARAMS)
 
 paper: data  ## make paper NB=04 [PARAMS="EPOCHS=3"]: the paper's settings, notebooks/paper/04.yaml
 	$(PY) tools/run.py paper $(NB) $(LIMITED) $(PARAMS)

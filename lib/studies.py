@@ -4,13 +4,14 @@ A study is the table that ``make study`` writes: one row for each seed, one colu
 that the notebook keeps.
 """
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from lib.scoreboard import keep_scoreboard
 
 
 def name_numbers(table: pd.DataFrame) -> dict[str, float]:
@@ -38,21 +39,6 @@ def table_of(numbers, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def keep_numbers(numbers: Mapping[str, float], path) -> None:
-    """Write a run's numbers as JSON: the row that a study collects.
-
-    Raises:
-        ValueError: a number that is not finite; it is named.
-    """
-    for name, value in numbers.items():
-        if not np.isfinite(value):
-            raise ValueError(f"{name} is {value}: a result must be finite")
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    floats = {name: float(value) for name, value in numbers.items()}
-    path.write_text(json.dumps(floats, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
 def read_study(path) -> pd.DataFrame:
     """A study's table, one row for each seed; empty where no study was made yet."""
     path = Path(path)
@@ -60,27 +46,24 @@ def read_study(path) -> pd.DataFrame:
 
 
 def compare_with_study(
-    numbers: Mapping[str, float], notebook: str, root=".."
+    board: pd.DataFrame, notebook: str, shown: Iterable[str] | None = None, root=".."
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keep a run's numbers, for a study to collect, and set them beside the study that is there.
+    """Keep a run's rows, for a study and a page, and set them beside the study that is there.
 
     Args:
-        numbers: name -> value.
+        board: from `lib.scoreboard.scoreboard`.
         notebook: its number, "04": written is ``build/04.json``, read ``results/04.csv``.
+        shown: the quantities that a page shows; None: all.
         root: the repository's, as seen from the notebook.
 
     Returns:
-        A table, index the names of ``numbers``, columns here, mean, lowest, highest, NaN where the
-        study holds no such number; and the study, as `read_study` returns it.
-
-    Raises:
-        ValueError: as `keep_numbers`.
+        The board with further columns mean, lowest, highest, NaN where the study holds no such
+        number; and the study, as `read_study` returns it.
     """
-    keep_numbers(numbers, Path(root) / "build" / f"{notebook}.json")
+    keep_scoreboard(board, Path(root) / "build" / f"{notebook}.json", shown)
     study = read_study(Path(root) / "results" / f"{notebook}.csv")
-    columns = study.reindex(columns=list(numbers))
-    table = pd.DataFrame({"here": dict(numbers)})
-    return table.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max()), study
+    columns = study.reindex(columns=list(board.index))
+    return board.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max()), study
 
 
 def beyond_study(table: pd.DataFrame, slack: float) -> list[str]:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from keras import layers
 
-from lib.records import Records
 from lib.sampling import PatchSampler
 from lib.training import PatchDataset, adam, train
 
@@ -117,7 +116,7 @@ def test_what_a_callback_counts_goes_on(tmp_path):
     fit(tmp_path / "broken", epochs=2, callbacks=[stopping()])
     _, gone_on = fit(tmp_path / "broken", epochs=9, callbacks=[stopping()], resume=True)
     assert gone_on == history and len(history["loss"]) == 4
-    stopped, same = fit(tmp_path / "broken", epochs=9, callbacks=[stopping()], resume=True)
+    _, same = fit(tmp_path / "broken", epochs=9, callbacks=[stopping()], resume=True)
     assert same == history, "what a callback has stopped does not go on"
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
@@ -96,18 +97,18 @@ def execute(path: Path, parameters: dict | None = None, *, folder: Path, minutes
     return progress.notebook, progress.seconds, progress.fault
 
 
-def workplace(root: Path, place: Path, hidden: str) -> Path:
+def workplace(root: Path, place: Path, hidden: Sequence[str]) -> Path:
     """A folder to run in where ../build is its own; all else in .. is the repository's.
 
-    So a run with settings of its own meets no other run's files. Of results/, the file ``hidden``
-    is left out: a run that is to tell a study's spread is not judged by an earlier one.
+    So a run with settings of its own meets no other run's files. Of results/, the files ``hidden``
+    are left out: a run that is to tell a study's spread is not judged by an earlier one.
     """
     shutil.rmtree(place, ignore_errors=True)
     own = ("notebooks", "build", "results")
     for name in own:
         (place / name).mkdir(parents=True)
     for original in [*root.glob("[!.]*"), *root.glob("results/*")]:
-        if original.name not in (*own, hidden):
+        if original.name not in (*own, *hidden):
             (place / original.relative_to(root)).symlink_to(original)
     return place / "notebooks"
 

@@ -34,7 +34,7 @@ def _smaller(png: str) -> str:
     return base64.b64encode(packed.getvalue()).decode()
 
 
-def _pictures(notebook) -> list[tuple[int, bytes]]:
+def pictures(notebook) -> list[tuple[int, bytes]]:
     """(cell number, PNG) of every stored picture."""
     return [
         (number, base64.b64decode(output.data["image/png"]))
@@ -46,7 +46,7 @@ def _pictures(notebook) -> list[tuple[int, bytes]]:
 
 def thumbnail(notebook) -> int:
     """Which picture stands in the README: that of the cell tagged "thumbnail", else the first."""
-    cells = [number for number, _ in _pictures(notebook)]
+    cells = [number for number, _ in pictures(notebook)]
     tagged = [n for n, c in enumerate(notebook.cells) if "thumbnail" in c.metadata.get("tags", [])]
     return cells.index(tagged[0]) if tagged else 0
 
@@ -54,7 +54,7 @@ def thumbnail(notebook) -> int:
 def write_figures(notebook, folder: Path, stem: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for count, (_, picture) in enumerate(_pictures(notebook), start=1):
+    for count, (_, picture) in enumerate(pictures(notebook), start=1):
         written.append(folder / f"{stem}_{count}.png")
         written[-1].write_bytes(picture)
     return written

@@ -1,14 +1,14 @@
-"""One runner for the notebooks: run, refresh, paper settings, repeated seeds.
+"""One runner for the notebooks: run, refresh, an hour, paper settings, repeated seeds.
 
 python tools/run.py run                       # build/: executed notebooks, pages, index.html
 python tools/run.py notebooks [04]            # refresh notebooks/ and figures/ in place
+python tools/run.py hour 04 [NAME=VALUE ...]  # with notebooks/hour/04.yaml, results/04_hour.csv
 python tools/run.py paper 04                  # with notebooks/paper/04.yaml, to build/paper/
 python tools/run.py study 04 --seeds 5 [NAME=VALUE ...] [--as 04_word]   # results/04.csv
 """
 
 import argparse
 import csv
-import json
 import os
 import re
 import shlex
@@ -17,10 +17,17 @@ from pathlib import Path
 
 import nbformat
 import yaml
-from execute import check_names, execute, workplace
-from pages import thumbnail, write_figures, write_index, write_page
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from execute import check_names, execute, workplace  # noqa: E402
+from hour import Hour  # noqa: E402
+from pages import thumbnail, write_figures, write_index, write_page  # noqa: E402
+
+from lib.files import whole  # noqa: E402
+from lib.scoreboard import numbers_of, read_scoreboard  # noqa: E402
+
 NOTEBOOKS, BUILD = ROOT / "notebooks", ROOT / "build"
 MINUTES = 30  # that a cell may take, except at the paper's settings
 
@@ -29,7 +36,8 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TQDM_DISABLE", "1")  # no bars in stored notebooks
     args = _arguments()
-    return {"run": run, "notebooks": refresh, "paper": paper, "study": study}[args.act](args)
+    acts = {"run": run, "notebooks": refresh, "hour": hour, "paper": paper, "study": study}
+    return acts[args.act](args)
 
 
 def run(args) -> int:
@@ -60,6 +68,12 @@ def refresh(args) -> int:
     return status
 
 
+def hour(args) -> int:
+    """Longer runs, as long as a lunch; what is interrupted goes on when called again."""
+    (path,) = chosen(args.number)
+    return Hour(ROOT, path, _parameters(args.parameters), args.name).run()
+
+
 def paper(args) -> int:
     """The paper's settings; the executed notebook and its page go to build/paper/."""
     (path,) = chosen(args.number)
@@ -69,7 +83,7 @@ def paper(args) -> int:
         sys.exit(f"{settings.relative_to(ROOT)} is not there: this notebook has no paper settings")
     values = {**yaml.safe_load(settings.read_text("utf-8")), **_parameters(args.parameters)}
     check_names(path, values)
-    folder = workplace(ROOT, BUILD / "paper" / number, f"{number}.csv")
+    folder = workplace(ROOT, BUILD / "paper" / number, [f"{number}.csv"])
     notebook, _, fault = execute(path, values, folder=folder, minutes=args.limit or 0)
     page = write_page(notebook, BUILD / "paper", path.stem)
     print(f"{page.relative_to(ROOT)}; its files are in build/paper/{number}/build/")
@@ -122,7 +136,7 @@ def _minutes(args) -> float:
 def _one_seed(path: Path, seed: int, args, name: str) -> tuple[dict, str]:
     """(row of the table, fault or "")."""
     number = path.stem[:2]
-    folder = workplace(ROOT, BUILD / "study" / name, f"{number}.csv")
+    folder = workplace(ROOT, BUILD / "study" / name, [f"{number}.csv"])
     settings = {**_parameters(args.parameters), "SEED": seed}
     notebook, seconds, fault = execute(path, settings, folder=folder, minutes=_minutes(args))
     write_page(notebook, BUILD / "study", f"{name}_seed{seed}")
@@ -130,9 +144,9 @@ def _one_seed(path: Path, seed: int, args, name: str) -> tuple[dict, str]:
     if fault or not numbers.exists():
         return {}, fault or f"it left no ../build/{number}.json"
     try:
-        row = dict(json.loads(numbers.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        return {}, f"../build/{number}.json does not hold numbers by name: {error}"
+        row = numbers_of(read_scoreboard(numbers))
+    except ValueError as error:
+        return {}, str(error)
     return {"seed": seed, **row, "seconds": round(seconds)}, ""
 
 
@@ -168,15 +182,12 @@ def _quoted(word: str) -> str:
 
 def _write_table(path: Path, rows: list[dict], heading: list[str]) -> None:
     """Whole or not at all. A column that only some seeds have is empty in the others."""
-    path.parent.mkdir(exist_ok=True)
-    fresh = path.with_suffix(".new")
     columns = dict.fromkeys(name for row in rows for name in row)
-    with open(fresh, "w", newline="", encoding="utf-8") as file:
+    with whole(path) as new, new.open("w", newline="", encoding="utf-8") as file:
         file.writelines(f"# {line}\n" for line in heading)
         table = csv.DictWriter(file, columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
-    os.replace(fresh, path)
 
 
 def _parameters(words: list[str]) -> dict:
@@ -196,16 +207,16 @@ def _value(word: str):
 
 def _arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("act", choices=["run", "notebooks", "paper", "study"])
+    parser.add_argument("act", choices=["run", "notebooks", "hour", "paper", "study"])
     parser.add_argument("number", nargs="?", help="of the notebook, such as 04")
     parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--as", dest="name", help="the study's table, such as 04_iou")
+    parser.add_argument("--as", dest="name", help="the table, such as 04_iou")
     parser.add_argument(
         "--limit", type=float, help=f"minutes a cell may take, 0: any; {MINUTES}, for paper 0"
     )
     args = parser.parse_intermixed_args()
-    if args.act in ("paper", "study") and not args.number:
+    if args.act in ("hour", "paper", "study") and not args.number:
         parser.error(f"say which notebook: make {args.act} NB=04")
     if args.act in ("run", "notebooks") and args.parameters:
         parser.error(f"{' '.join(args.parameters)}: make {args.act} takes one notebook at most")

@@ -1,0 +1,91 @@
+"""What a run found beside what its reference says: the rows that table, page and study share.
+
+A notebook's last act makes them and keeps them in ``build/NN.json``; from there they go to the
+index page of all notebooks, and, where several seeds or an hour were run, to ``results/``.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lib.files import whole
+
+COLUMNS = ["quantity", "unit", "reference", "here"]
+
+
+def scoreboard(
+    here: Mapping, references: Mapping | None = None, units: Mapping | None = None
+) -> pd.DataFrame:
+    """A row for each quantity.
+
+    Args:
+        here: quantity -> what this run found: a finite number, or something to be read, such as a
+            shape.
+        references: quantity -> what the reference says, where it says something.
+        units: quantity -> its unit; what stands before a comma serves for all that begin so:
+            "error" for "error, Wiener".
+
+    Returns:
+        Index the quantities; columns unit ("" for none), reference (None for none) and here.
+
+    Raises:
+        ValueError: a number that is not finite, or a reference to a quantity that is not here.
+    """
+    references, units = references or {}, units or {}
+    if unknown := sorted(set(references) - set(here)):
+        raise ValueError(f"references: {', '.join(unknown)} is not among {list(here)}")
+    rows = {}
+    for name, value in here.items():
+        unit = units.get(name, units.get(name.partition(",")[0], ""))
+        reference = _value(references[name], name) if name in references else None
+        rows[name] = {"unit": unit, "reference": reference, "here": _value(value, name)}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS[1:], dtype=object)
+
+
+def keep_scoreboard(board: pd.DataFrame, path, shown: Iterable[str] | None = None) -> None:
+    """Write `scoreboard`'s rows as JSON.
+
+    Args:
+        board: from `scoreboard`.
+        path: of the file.
+        shown: the quantities that a page shows; None: all.
+    """
+    shown = set(board.index if shown is None else shown)
+    rows = []
+    for name, row in board.iterrows():
+        rows.append({"quantity": name, **row[COLUMNS[1:]], "shown": name in shown})
+    with whole(path) as new:
+        new.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def read_scoreboard(path) -> pd.DataFrame:
+    """What `keep_scoreboard` wrote, with a column shown.
+
+    Raises:
+        ValueError: it holds anything else; the file is named.
+    """
+    columns = [*COLUMNS, "shown"]
+    try:
+        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+        table = {row["quantity"]: [row[name] for name in columns[1:]] for row in rows}
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"{path} holds no scoreboard, rows of {', '.join(columns)}"
+        raise ValueError(f"{message} ({type(error).__name__}: {error})") from error
+    return pd.DataFrame.from_dict(table, orient="index", columns=columns[1:], dtype=object)
+
+
+def numbers_of(board: pd.DataFrame) -> dict[str, float]:
+    """Quantity -> number, without what is text."""
+    return {name: value for name, value in board["here"].items() if not isinstance(value, str)}
+
+
+def _value(value, name: str) -> float | str:
+    """A float where it is a number, else a text."""
+    if not isinstance(value, bool | int | float | np.number | np.bool_):
+        return str(value)
+    if not np.isfinite(value):
+        raise ValueError(f"{name} is {value}: a result must be finite")
+    return float(value)
