@@ -5,7 +5,7 @@ index page of all notebooks, and, where several seeds or an hour were run, to ``
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -45,36 +45,26 @@ def scoreboard(
     return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS[1:], dtype=object)
 
 
-def keep_scoreboard(board: pd.DataFrame, path, shown: Iterable[str] | None = None) -> None:
-    """Write `scoreboard`'s rows as JSON.
-
-    Args:
-        board: from `scoreboard`.
-        path: of the file.
-        shown: the quantities that a page shows; None: all.
-    """
-    shown = set(board.index if shown is None else shown)
-    rows = []
-    for name, row in board.iterrows():
-        rows.append({"quantity": name, **row[COLUMNS[1:]], "shown": name in shown})
+def keep_scoreboard(board: pd.DataFrame, path) -> None:
+    """Write `scoreboard`'s rows as JSON, an object each."""
+    rows = board.rename_axis(COLUMNS[0]).reset_index().to_dict("records")
     with whole(path) as new:
         new.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def read_scoreboard(path) -> pd.DataFrame:
-    """What `keep_scoreboard` wrote, with a column shown.
+    """What `keep_scoreboard` wrote.
 
     Raises:
         ValueError: it holds anything else; the file is named.
     """
-    columns = [*COLUMNS, "shown"]
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
-        table = {row["quantity"]: [row[name] for name in columns[1:]] for row in rows}
+        table = {row[COLUMNS[0]]: [row[name] for name in COLUMNS[1:]] for row in rows}
     except (ValueError, TypeError, KeyError) as error:
-        message = f"{path} holds no scoreboard, rows of {', '.join(columns)}"
+        message = f"{path} holds no scoreboard, rows of {', '.join(COLUMNS)}"
         raise ValueError(f"{message} ({type(error).__name__}: {error})") from error
-    return pd.DataFrame.from_dict(table, orient="index", columns=columns[1:], dtype=object)
+    return pd.DataFrame.from_dict(table, orient="index", columns=COLUMNS[1:], dtype=object)
 
 
 def numbers_of(board: pd.DataFrame) -> dict[str, float]:

@@ -5,13 +5,13 @@ that the notebook keeps.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lib.scoreboard import keep_scoreboard
+from lib.scoreboard import keep_scoreboard, scoreboard
 
 
 def name_numbers(table: pd.DataFrame) -> dict[str, float]:
@@ -46,21 +46,28 @@ def read_study(path) -> pd.DataFrame:
 
 
 def compare_with_study(
-    board: pd.DataFrame, notebook: str, shown: Iterable[str] | None = None, root=".."
+    numbers: Mapping,
+    notebook: str,
+    references: Mapping | None = None,
+    units: Mapping | None = None,
+    root="..",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Keep a run's rows, for a study and a page, and set them beside the study that is there.
 
     Args:
-        board: from `lib.scoreboard.scoreboard`.
+        numbers, references, units: as in `lib.scoreboard.scoreboard`.
         notebook: its number, "04": written is ``build/04.json``, read ``results/04.csv``.
-        shown: the quantities that a page shows; None: all.
         root: the repository's, as seen from the notebook.
 
     Returns:
-        The board with further columns mean, lowest, highest, NaN where the study holds no such
+        The scoreboard with further columns mean, lowest, highest, NaN where the study holds no such
         number; and the study, as `read_study` returns it.
+
+    Raises:
+        ValueError: as `lib.scoreboard.scoreboard`.
     """
-    keep_scoreboard(board, Path(root) / "build" / f"{notebook}.json", shown)
+    board = scoreboard(numbers, references, units)
+    keep_scoreboard(board, Path(root) / "build" / f"{notebook}.json")
     study = read_study(Path(root) / "results" / f"{notebook}.csv")
     columns = study.reindex(columns=list(board.index))
     return board.assign(mean=columns.mean(), lowest=columns.min(), highest=columns.max()), study

@@ -22,11 +22,15 @@ import execute
 import pages
 import run
 
+from lib.scoreboard import keep_scoreboard, numbers_of, read_scoreboard, scoreboard
+
 SETTINGS = "SEED = 0\nSTEPS = 3"
-NUMBERS = (
-    "import json, pathlib\n"
-    'pathlib.Path("../build/07.json").write_text(json.dumps({"score": 10 * SEED + STEPS}))'
-)
+NUMBERS = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).resolve().parents[1])!r})
+from lib.scoreboard import keep_scoreboard, scoreboard
+board = scoreboard({{"score": 10 * SEED + STEPS, "shape": (2, 3)}}, {{"score": 7}})
+keep_scoreboard(board, "../build/07.json")"""
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
 
 
@@ -110,7 +114,7 @@ def test_a_study_runs_with_its_settings_in_a_place_of_its_own(project):
     assert run.study(arguments("7", ["STEPS=5"], seeds=1)) == 0
     command, header, row = (project / "results" / "07.csv").read_text().splitlines()
     assert command == "# make study NB=07 SEEDS=1 PARAMS=STEPS=5"
-    assert header == "seed,score,seconds" and row.split(",")[:2] == ["0", "5"]
+    assert header == "seed,score,seconds" and row.split(",")[:2] == ["0", "5.0"]
     for name in ("results/06.csv", "lib/one.py", "build/07.json"):
         assert (project / name).read_text() == "as it was"
     assert (project / "build" / "study" / "07_seed0.html").exists()
@@ -126,7 +130,11 @@ def rehearsed(project, monkeypatch):
         outcome = outcomes[settings["SEED"]]
         if isinstance(outcome, str):
             return new_notebook(), 1.4, outcome
-        (folder.parent / "build" / "07.json").write_text(json.dumps(outcome))
+        numbers = folder.parent / "build" / "07.json"
+        if isinstance(outcome, dict):
+            keep_scoreboard(scoreboard(outcome), numbers)
+        else:
+            numbers.write_text(json.dumps(outcome))
         return new_notebook(), 1.4, ""
 
     write(project, "07_study", SETTINGS)
@@ -142,8 +150,8 @@ def test_a_failing_seed_costs_its_own_row_alone(project, rehearsed, capsys):
         "# make study NB=07 SEEDS=3 AS=07_word",
         "# incomplete: seed 0, 2 of 0 to 2",
         "seed,score,seconds,more",
-        "0,1,1,",
-        "2,2,1,5",
+        "0,1.0,1,",
+        "2,2.0,1,5.0",
     ]
     said = capsys.readouterr().out.splitlines()
     assert "seed 1 failed: cell 3: ValueError: of old" in said
@@ -156,7 +164,7 @@ def test_rows_are_kept_seed_by_seed(project, rehearsed):
         run.study(arguments("7", seeds=2))
     assert [path.name for path in (project / "results").iterdir()] == ["07.csv"]
     *_, comment, _, row = (project / "results" / "07.csv").read_text().splitlines()
-    assert comment == "# incomplete: seed 0 of 0 to 1" and row == "0,1,1"
+    assert comment == "# incomplete: seed 0 of 0 to 1" and row == "0,1.0,1"
 
 
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not there")
@@ -205,8 +213,8 @@ def test_a_study_whose_notebook_leaves_no_numbers_fails_and_writes_nothing(
 def test_a_study_goes_on_after_numbers_that_are_none(project, rehearsed, capsys):
     rehearsed[:] = [[1], {"score": 2}]
     assert run.study(arguments("7", seeds=2)) == 1
-    assert "seed 0 failed: ../build/07.json does not hold" in capsys.readouterr().out
-    assert (project / "results" / "07.csv").read_text().splitlines()[-1] == "1,2,1"
+    assert "build/07.json holds no scoreboard" in capsys.readouterr().out
+    assert (project / "results" / "07.csv").read_text().splitlines()[-1] == "1,2.0,1"
 
 
 def test_the_papers_settings_arrive_as_numbers(project):
@@ -214,7 +222,7 @@ def test_the_papers_settings_arrive_as_numbers(project):
     (project / "notebooks" / "paper" / "07.yaml").write_text("SEED: 3\nSTEPS: 4\nRATE: 1.0e-5\n")
     assert run.paper(arguments("07")) == 0
     numbers = project / "build" / "paper" / "07" / "build" / "07.json"
-    assert json.loads(numbers.read_text()) == {"score": 34}
+    assert numbers_of(read_scoreboard(numbers)) == {"score": 34}
     assert not (project / "build" / "07.json").exists(), "that is for the committed settings"
     assert (project / "build" / "paper" / "07_paper.html").exists()
 

@@ -1,39 +1,33 @@
 """A study beside a run: by hand on numbers that a reader can check."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 
+from lib.scoreboard import read_scoreboard
 from lib.studies import (
     beyond_study,
     compare_with_study,
     curves_beside_study,
     groups_beside_study,
-    keep_numbers,
     name_numbers,
     table_of,
 )
 
 
-def test_numbers_are_kept_and_must_be_finite(tmp_path):
-    path = tmp_path / "new" / "04.json"
-    keep_numbers({"Dice": np.float32(0.5), "n": 3}, path)
-    assert json.loads(path.read_text()) == {"Dice": 0.5, "n": 3.0}
-    with pytest.raises(ValueError, match="RMSE is nan: a result must be finite"):
-        keep_numbers({"RMSE": np.nan}, path)
-
-
 def test_a_run_is_kept_and_set_beside_its_study(tmp_path):
     (tmp_path / "results").mkdir()
-    assert compare_with_study({"Dice": 1.0}, "04", tmp_path)[0].isna().sum().sum() == 3
+    assert compare_with_study({"Dice": 1.0}, "04", root=tmp_path)[0].isna().sum().sum() == 1 + 3
     rows = "# make study NB=04 SEEDS=2\nseed,Dice\n0,0.8\n1,0.9\n"
     (tmp_path / "results/04.csv").write_text(rows, "utf-8")
-    table, study = compare_with_study({"Dice": 0.95, "IoU": 0.7}, "04", tmp_path)
-    assert json.loads((tmp_path / "build/04.json").read_text("utf-8")) == {"Dice": 0.95, "IoU": 0.7}
-    assert table.loc["Dice"].round(6).tolist() == [0.95, 0.85, 0.8, 0.9] and len(study) == 2
-    assert table.loc["IoU", "here"] == 0.7 and table.loc["IoU"].isna().sum() == 3
+    numbers = {"Dice": 0.95, "IoU": 0.7}
+    table, study = compare_with_study(numbers, "04", {"IoU": 0.8}, {"IoU": "1"}, tmp_path)
+    kept = read_scoreboard(tmp_path / "build/04.json")
+    assert kept.loc["IoU"].tolist() == ["1", 0.8, 0.7] and pd.isna(kept.loc["Dice", "reference"])
+    columns = ["here", "mean", "lowest", "highest"]
+    assert table.loc["Dice", columns].astype(float).round(6).tolist() == [0.95, 0.85, 0.8, 0.9]
+    assert len(study) == 2
+    assert table.loc["IoU", "here"] == 0.7 and table.loc["IoU", columns].isna().sum() == 3
     assert beyond_study(table, 0.04) == ["Dice"] and beyond_study(table, 0.06) == []
 
 

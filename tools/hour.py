@@ -55,9 +55,8 @@ class Hour:
             if fault:
                 print(f"{run} failed: {fault}. make hour goes on where its trainings were")
                 return 1
-            state = self._state(run)
-            boards[run] = read_scoreboard(self._place(run) / "build" / f"{self.number}.json")
-            heading.append(f"{run}: {state['told']}")
+            boards[run] = read_scoreboard(self._board(run))
+            heading.append(f"{run}: {self._state(run)['told']}")
             if run == MAIN:
                 picture = pictures(notebook)[thumbnail(notebook)][1]
         self._write(boards, heading, picture)
@@ -68,6 +67,8 @@ class Hour:
         if not file.exists():
             sys.exit(f"{file.relative_to(self.root)} is not there: no hour's run of this notebook")
         runs = yaml.safe_load(file.read_text("utf-8"))
+        if not isinstance(runs, dict) or not all(isinstance(own, dict) for own in runs.values()):
+            sys.exit(f"{file.name}: give runs by name, each with its settings")
         if MAIN not in runs:
             sys.exit(f"{file.name} has the runs {', '.join(runs)}: one has to be called {MAIN!r}")
         return runs
@@ -84,6 +85,8 @@ class Hour:
         settings = self.runs[run]
         notebook, seconds, fault = execute(self.path, settings, folder=place / "notebooks")
         write_page(notebook, self._page(run).parent, self._page(run).stem)
+        if not fault and not self._board(run).exists():
+            fault = f"it left no ../build/{self.number}.json"
         if not fault:
             state["told"] = _told(state, settings["SEED"], seconds)
             self._keep(run, state)
@@ -91,6 +94,9 @@ class Hour:
 
     def _place(self, run: str) -> Path:
         return self.root / "build" / "hour" / self.name / re.sub(r"\W+", "_", run)
+
+    def _board(self, run: str) -> Path:
+        return self._place(run) / "build" / f"{self.number}.json"
 
     def _page(self, run: str) -> Path:
         return self.root / "build" / "hour" / f"{self.name}_{self._place(run).name}.ipynb"
@@ -100,7 +106,7 @@ class Hour:
         fresh = {"settings": self.runs[run], "commit": commit(self.root), "begun": 0}
         file = self._place(run) / "run.json"
         known = json.loads(file.read_text("utf-8")) if file.exists() else fresh
-        same = all(known[name] == fresh[name] for name in ("settings", "commit"))
+        same = all(known.get(name) == fresh[name] for name in ("settings", "commit"))
         return known if same else fresh
 
     def _keep(self, run: str, state: dict) -> None:

@@ -1,7 +1,6 @@
-"""What an executed notebook leaves: its pictures, its page, an index of all."""
+"""What an executed notebook leaves: its pictures and its page."""
 
 import base64
-import html
 import io
 from pathlib import Path
 
@@ -66,24 +65,3 @@ def write_page(notebook, folder: Path, stem: str) -> Path:
     page = folder / f"{stem}.html"
     page.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
     return page
-
-
-def write_index(folder: Path, pages) -> None:
-    """All notebooks with their figures on one page."""
-    parts = []
-    for page, figures, seconds, fault in pages:
-        state = html.escape(fault) if fault else f"{seconds:.0f} s"
-        images = "".join(f'<img src="figures/{f.name}" alt="{f.stem}">' for f in figures)
-        parts.append(
-            f'<h2><a href="{page.name}">{page.stem}</a></h2><p class="{"bad" if fault else "ok"}">'
-            f"{state}</p><div>{images}</div>"
-        )
-    style = (
-        "body{font:16px/1.5 system-ui;max-width:70rem;margin:2rem auto;padding:0 1rem}"
-        "img{max-width:32%;margin:0 1% 1% 0;vertical-align:top}.bad{color:#b00}.ok{color:#555}"
-    )
-    (folder / "index.html").write_text(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Voxelbook</title>'
-        f"<style>{style}</style><h1>Voxelbook</h1>{''.join(parts)}</html>",
-        encoding="utf-8",
-    )

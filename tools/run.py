@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 from execute import check_names, execute, workplace  # noqa: E402
 from hour import Hour  # noqa: E402
-from pages import thumbnail, write_figures, write_index, write_page  # noqa: E402
+from index import Entry, write_index  # noqa: E402
+from pages import thumbnail, write_figures, write_page  # noqa: E402
 
 from lib.files import whole  # noqa: E402
 from lib.scoreboard import numbers_of, read_scoreboard  # noqa: E402
@@ -42,14 +43,15 @@ def main() -> int:
 
 def run(args) -> int:
     """Execute all; a failing one does not stop the others."""
-    pages = []
+    entries = []
     for path in chosen(args.number):
         notebook, seconds, fault = execute_here(path, args)
         page = write_page(notebook, BUILD, path.stem)
-        pages.append((page, write_figures(notebook, BUILD / "figures", path.stem), seconds, fault))
-    write_index(BUILD, pages)
-    failed = [page.stem for page, _, _, fault in pages if fault]
-    print(f"build/index.html: {len(pages) - len(failed)} notebooks passed, {len(failed)} failed")
+        figures = write_figures(notebook, BUILD / "figures", path.stem)
+        entries.append(Entry(notebook, page, figures, seconds, fault))
+    write_index(BUILD, entries)
+    failed = [entry for entry in entries if entry.fault]
+    print(f"build/index.html: {len(entries) - len(failed)} notebooks passed, {len(failed)} failed")
     return 1 if failed else 0
 
 
@@ -125,7 +127,8 @@ def chosen(number: str | None) -> list[Path]:
 
 def execute_here(path: Path, args):
     """With the settings that are in the notebook."""
-    BUILD.mkdir(exist_ok=True)  # where notebooks leave their numbers
+    BUILD.mkdir(exist_ok=True)  # where notebooks leave their scoreboards
+    (BUILD / f"{path.stem[:2]}.json").unlink(missing_ok=True)  # of an earlier run
     return execute(path, folder=NOTEBOOKS, minutes=_minutes(args))
 
 
