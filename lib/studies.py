@@ -14,13 +14,14 @@ import pandas as pd
 from lib.scoreboard import keep_scoreboard, scoreboard
 
 
-def name_numbers(table: pd.DataFrame) -> dict[str, float]:
-    """A table's numbers by name, "column, row": {"F1, Wiener": 0.8}; no number, no name."""
+def name_numbers(*tables: pd.DataFrame) -> dict[str, float]:
+    """The numbers of tables by name, "column, row": {"F1, Wiener": 0.8}; no number, no name."""
     found = {}
-    for row, values in table.iterrows():
-        words = row if isinstance(row, tuple) else (row,)
-        for column, value in values.dropna().items():
-            found[", ".join(map(str, (column, *words)))] = value
+    for table in tables:
+        for row, values in table.iterrows():
+            words = row if isinstance(row, tuple) else (row,)
+            for column, value in values.dropna().items():
+                found[", ".join(map(str, (column, *words)))] = value
     return found
 
 
@@ -43,6 +44,26 @@ def read_study(path) -> pd.DataFrame:
     """A study's table, one row for each seed; empty where no study was made yet."""
     path = Path(path)
     return pd.read_csv(path, comment="#") if path.exists() else pd.DataFrame()
+
+
+def read_hour(path) -> pd.DataFrame:
+    """What ``make hour`` wrote: a row for each quantity, a column for each run, numbers only."""
+    table = pd.read_csv(path, comment="#", index_col="quantity").drop(columns=["unit", "reference"])
+    return table.apply(pd.to_numeric, errors="coerce").dropna(how="all")
+
+
+def curves_over_runs(table: pd.DataFrame, x: str, names: Mapping[str, str]) -> dict[str, tuple]:
+    """Curves for `lib.charts.show_curves`, a point for each run.
+
+    Args:
+        table: from `read_hour`, the columns in the order of the points.
+        x: the quantity along the horizontal axis.
+        names: of the curves -> the quantity of each.
+
+    Raises:
+        KeyError: a quantity that the table lacks.
+    """
+    return {name: (table.loc[x], table.loc[quantity]) for name, quantity in names.items()}
 
 
 def compare_with_study(

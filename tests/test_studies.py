@@ -9,8 +9,10 @@ from lib.studies import (
     beyond_study,
     compare_with_study,
     curves_beside_study,
+    curves_over_runs,
     groups_beside_study,
     name_numbers,
+    read_hour,
     table_of,
 )
 
@@ -36,8 +38,22 @@ def test_a_table_s_numbers_by_name():
     assert name_numbers(table) == {"F1, a": 0.5, "RMSE, a": 1, "RMSE, b": 2}
     pd.testing.assert_frame_equal(table_of(name_numbers(table), ["F1", "RMSE"]), table)
     assert table_of({"seed": 1, "F1, a, b": 2}, ["F1"]).to_dict() == {"F1": {"a, b": 2}}
+    assert name_numbers(table[["F1"]], table[["RMSE"]].loc[["b"]]) == {"F1, a": 0.5, "RMSE, b": 2}
     rows = pd.DataFrame({("a", "alone"): {"F1": 0.5}}).T
     assert name_numbers(rows) == {"F1, a, alone": 0.5}
+
+
+def test_an_hour_s_table_is_read_as_numbers(tmp_path):
+    lines = ["# make hour NB=07", "# hour: seed 0", "quantity,unit,reference,short,hour"]
+    lines += ["training,s,,60,240", "shape,,any,(2),(3)", '"Dice, net",,0.9,0.5,0.75']
+    (tmp_path / "07_hour.csv").write_text("\n".join(lines) + "\n")
+    table = read_hour(tmp_path / "07_hour.csv")
+    assert table.index.tolist() == ["training", "Dice, net"]
+    assert table.to_dict("list") == {"short": [60, 0.5], "hour": [240, 0.75]}
+    curves = curves_over_runs(table, "training", {"network": "Dice, net"})
+    assert [list(values) for values in curves["network"]] == [[60, 240], [0.5, 0.75]]
+    with pytest.raises(KeyError, match="IoU"):
+        curves_over_runs(table, "training", {"network": "IoU"})
 
 
 def test_curves_of_a_run_and_of_a_study():

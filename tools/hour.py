@@ -79,7 +79,7 @@ class Hour:
         if "told" in state:
             return nbformat.read(self._page(run), as_version=4), ""
         if not state["begun"]:
-            workplace(self.root, place, (f"{self.number}.csv", f"{self.number}_hour.csv"))
+            workplace(self.root, place, [f"{self.number}.csv"])
         state["begun"] += 1
         self._keep(run, state)
         settings = self.runs[run]

@@ -28,7 +28,7 @@ img{background:#fff}.first{display:block;width:100%;margin:1rem 0}
 .others img{height:6rem;margin:.3rem .5rem .3rem 0}summary{cursor:pointer;color:var(--soft)}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.2rem 1rem .2rem 0;border-bottom:1px solid var(--line);text-align:left}
-td+td,th+th{text-align:right}
+td,thead th{text-align:right}
 """
 
 

@@ -151,6 +151,12 @@ def richardson_lucy_stages(volume: np.ndarray, psf: np.ndarray) -> np.ndarray:
     return stages
 
 
+def stage_views(stages: np.ndarray) -> dict[str, np.ndarray]:
+    """`richardson_lucy_stages` by name, each scaled to its brightest voxel, to be looked at."""
+    names = ["image above background", *(f"{steps} steps" for steps in STAGES)]
+    return {name: stages[..., n] / stages[..., n].max() for n, name in enumerate(names)}
+
+
 def _checked(pairs, patch) -> list:
     """The pairs, labels as floating point numbers: mistakes show before the long work begins."""
     pairs = list(pairs)

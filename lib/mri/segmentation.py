@@ -240,6 +240,11 @@ def add_smoothed(scan: np.ndarray, sigmas: Sequence[float]) -> np.ndarray:
     return np.stack([values, *smooth], axis=-1)
 
 
+def smoothed_pairs(scans: Sequence, mask: np.ndarray, sigmas: Sequence[float]) -> list[tuple]:
+    """(what `add_smoothed` makes of a scan, the mask) of each scan of one brain, to train on."""
+    return [(add_smoothed(scan, sigmas), mask) for scan in scans]
+
+
 @dataclass(frozen=True, eq=False)
 class GrayNetwork:
     """A trained network as a way to find gray matter: call it with a scan, it returns a mask.

@@ -12,6 +12,7 @@ from lib.microscopy.physics import (
     STAGES,
     RichardsonLucyNetwork,
     richardson_lucy_stages,
+    stage_views,
     train_richardson_lucy_network,
 )
 from lib.microscopy.psf import estimate_psf, gaussian_psf
@@ -279,3 +280,11 @@ def test_a_network_saved_under_tensorflow_answers_the_same_under_jax(networks, t
     run_elsewhere("jax", ELSEWHERE, tmp_path)
     assert np.ptp(network(image)) > 0.1
     np.testing.assert_allclose(np.load(tmp_path / "there.npy"), network(image), atol=1e-4)
+
+
+def test_stages_are_shown_at_their_own_brightest():
+    stages = np.random.default_rng(0).random((3, 4, 5, 4)) * [1, 2, 4, 0.5]
+    views = stage_views(stages)
+    assert list(views) == ["image above background", "5 steps", "20 steps", "60 steps"]
+    assert [view.max() for view in views.values()] == [1] * 4
+    np.testing.assert_allclose(views["20 steps"] * stages[..., 2].max(), stages[..., 2])

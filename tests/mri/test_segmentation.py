@@ -19,6 +19,7 @@ from lib.mri.segmentation import (
     false_islands,
     gray_by_mixture,
     pick_tissue,
+    smoothed_pairs,
     train_trees,
     tune_band,
     tune_mixture,
@@ -127,6 +128,13 @@ def test_a_false_island_holds_no_truth():
     mask[0, 0, 2:] = mask[2, 2, 2] = mask[4, 4, 4] = mask[4, 4, 3] = True
     assert false_islands(truth, mask) == 2
     assert false_islands(truth, truth) == 0 and false_islands(mask, truth & ~mask) == 1
+
+
+def test_pairs_to_train_on_share_the_mask():
+    scans, mask = [np.zeros((5, 4, 3)), np.ones((5, 4, 3))], np.ones((5, 4, 3), bool)
+    (_, first), (channels, second) = smoothed_pairs(scans, mask, [1.0])
+    np.testing.assert_array_equal(channels, add_smoothed(scans[1], [1.0]))
+    assert first is mask and second is mask
 
 
 def test_a_network_sees_both_channels_and_keeps_the_extents():
