@@ -40,13 +40,13 @@ notebooks: $(VENV)/test.stamp data  ## execute and refresh the committed noteboo
 	$(PY) -m ruff format -q notebooks
 
 hour: data  ## make hour NB=04: about an hour on two cores, notebooks/hour/04.yaml; goes on where it was
-	$(PY) tools/run.py hour $(NB) $(if $(AS),--as $(AS)) $(PARAMS)
+	$(PY) tools/run.py hour $(NB) $(if $(AS),--as $(AS)) $(LIMITED) $(PARAMS)
 
 paper: data  ## make paper NB=04 [PARAMS="EPOCHS=3"]: the paper's settings, notebooks/paper/04.yaml
 	$(PY) tools/run.py paper $(NB) $(LIMITED) $(PARAMS)
 
 study: data  ## make study NB=04 SEEDS=5 [PARAMS="LOSS=iou_loss" AS=04_iou]: results/04.csv
-	$(PY) tools/run.py study $(NB) --seeds $(or $(SEEDS),5) $(if $(AS),--as $(AS)) $(LIMITED) $(PARAMS)
+	$(PY) tools/run.py study $(NB) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(AS),--as $(AS)) $(LIMITED) $(PARAMS)
 
 tables: $(VENV)/run.stamp  ## the README's tables of results, from results/
 	$(PY) tools/tables.py

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
@@ -62,8 +63,9 @@ def git(folder, *words):
     subprocess.run(["git", *named, *words], cwd=folder, check=True, capture_output=True)
 
 
-def an_hour(project, parameters=None, name=None):
-    return Hour(project, project / "notebooks" / "07_work.ipynb", parameters or {}, name)
+def an_hour(project, *words, name=None):
+    given = SimpleNamespace(parameters=list(words), name=name, limit=None)
+    return Hour(project, project / "notebooks" / "07_work.ipynb", given)
 
 
 def test_what_is_interrupted_goes_on_and_what_has_ended_is_not_repeated(project, capsys):
@@ -91,30 +93,55 @@ def test_an_hour_that_is_done_begins_anew(project):
     assert an_hour(project, name="07_hour_word").run() == 0
     kept = project / "build" / "hour" / "07_hour_word" / "hour" / "build" / "kept.txt"
     kept.write_text("x" * 9)
-    assert an_hour(project, {"STEPS": 2}, "07_hour_word").run() == 0
+    assert an_hour(project, "STEPS=2", name="07_hour_word").run() == 0
     lines = (project / "results" / "07_hour_word.csv").read_text().splitlines()
     assert lines[0] == "# make hour NB=07 PARAMS=STEPS=2 AS=07_hour_word"
     assert [line for line in lines if line.startswith("steps")] == ["steps,s,7.0,2.0,2.0"]
 
 
-@pytest.mark.parametrize("change", ["settings", "commit"])
-def test_other_settings_or_another_commit_begin_anew(project, change):
+@pytest.mark.parametrize("change", ["settings", "notebook", "lib"])
+def test_other_settings_or_another_code_begin_anew(project, change):
+    (project / "lib").mkdir()
     assert an_hour(project).run() == 1
-    (project / "data" / "go").write_text("")
-    if change == "commit":
-        git(project, "commit", "-q", "--allow-empty", "-m", "second")
-    else:
+    (project / "README.md").write_text("a word that changes no number")
+    assert an_hour(project)._state("hour")["begun"] == 1
+    if change == "settings":
         (project / "notebooks/hour/07.yaml").write_text(YAML.replace("SEED: 3", "SEED: 4"))
+    elif change == "notebook":
+        path = project / "notebooks" / "07_work.ipynb"
+        path.write_text(path.read_text() + " ")
+    else:
+        (project / "lib" / "new.py").write_text("1")
     state = an_hour(project)._state("hour")
     assert state["begun"] == 0 and state["settings"]["RESUME"] is True
 
 
-def test_a_commit_is_named_with_what_differs_from_it(project, monkeypatch, tmp_path_factory):
-    clean = hour.commit(project)
+def test_what_is_committed_meanwhile_costs_nothing(project, monkeypatch):
+    (project / "data" / "go").write_text("")
+    first = an_hour(project)
+    tell = first._tell
+
+    def commit_and_tell(*words):
+        git(project, "commit", "-q", "--allow-empty", "-m", "second")
+        (project / "notebooks" / "07_work.ipynb").write_text("changed")
+        return tell(*words)
+
+    monkeypatch.setattr(first, "_tell", commit_and_tell)
+    monkeypatch.setattr(first, "runs", {"hour": first.runs["hour"]})
+    assert first.run() == 0
+    assert f"commit {first.commit}," in (project / "results/07_hour.csv").read_text()
+
+
+def test_a_commit_is_named_and_whether_what_runs_differs_from_it(project, monkeypatch):
+    path = project / "notebooks" / "07_work.ipynb"
+    clean = hour.commit(project, path)
     (project / "results" / "07.csv").write_text("changed")
-    assert hour.commit(project) == f"{clean}-dirty"
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path_factory.getbasetemp()))
-    assert hour.commit(tmp_path_factory.mktemp("bare")) == "unknown"
+    assert hour.commit(project, path) == clean
+    (project / "lib").mkdir()
+    (project / "lib" / "new.py").write_text("1")
+    assert hour.commit(project, path) == f"{clean}-dirty"
+    monkeypatch.setenv("PATH", "")
+    assert hour.commit(project, path) == "unknown"
 
 
 def test_rows_of_several_runs_are_joined_by_their_names():
@@ -128,10 +155,16 @@ def test_rows_of_several_runs_are_joined_by_their_names():
 @pytest.mark.parametrize(
     ("text", "name", "says"),
     [
-        ("short: {SEED: 1}", None, "has the runs short: one has to be called 'hour'"),
+        ("short: {SEED: 1}", None, "07.yaml: one of the runs has to be called 'hour'"),
         ("hour: {SEED: 1, OTHER: 2}", None, "no parameter OTHER"),
         ("hour: {STEPS: 1}", None, "'hour' has no SEED"),
         ("hour: {SEED: 1}", "07_iou", "AS=07_iou: give 07_hour or 07_hour_word"),
+        ("hour: {SEED: 1}\nunit: {SEED: 1}", None, "a run is called 'unit'; give letters"),
+        ("hour: {SEED: 1}\n../b: {SEED: 1}", None, r"a run is called '\.\./b'; give letters"),
+        ("hour: {SEED: 1}\n16: {SEED: 1}", None, "a run is called 16; give letters"),
+        ("hour: {SEED: 2026-11-22}", None, "'hour' has a setting that is none"),
+        ("hour: {SEED: .nan}", None, "'hour' has a setting that is none"),
+        ("hour: {SEED: [", None, "07.yaml is no YAML"),
         ("- 3", None, "07.yaml: give runs by name, each with its settings"),
         ("hour: 3", None, "07.yaml: give runs by name, each with its settings"),
     ],
@@ -151,10 +184,19 @@ def test_a_notebook_without_an_hour_says_so(project):
 def test_a_run_that_leaves_no_scoreboard_is_named(project, capsys):
     (project / "data" / "go").write_text("")
     notebook = nbformat.read(project / "notebooks" / "07_work.ipynb", 4)
-    notebook.cells[1].source = "1"
-    nbformat.write(notebook, project / "notebooks" / "07_work.ipynb")
-    assert an_hour(project).run() == 1
-    assert "short failed: it left no ../build/07.json" in capsys.readouterr().out
+    for cell, says in {
+        2: "hour failed: it shows no picture",
+        1: "short failed: it left no",
+    }.items():
+        notebook.cells[cell].source = "1"
+        nbformat.write(notebook, project / "notebooks" / "07_work.ipynb")
+        assert an_hour(project).run() == 1
+        assert says in capsys.readouterr().out
+
+
+def test_resume_is_no_parameter_of_an_hour(project):
+    with pytest.raises(SystemExit, match="RESUME=False: an hour's run sets it"):
+        an_hour(project, "RESUME=false")
 
 
 def test_a_state_that_cannot_be_read_begins_anew(project):

@@ -61,6 +61,12 @@ def test_a_page_has_question_answer_picture_numbers_and_seconds(tmp_path, notebo
     )
 
 
+def test_a_notebook_that_failed_before_its_picture_shows_its_first(tmp_path, notebook):
+    notebook.cells[2].outputs = []
+    page, _ = written(tmp_path, notebook, "cell 2: broke", figures=1)
+    assert 'class="first" src="figures/07_beads_1.png"' in page
+
+
 def test_a_long_table_opens_when_asked(tmp_path, notebook):
     numbers = {f"number {n}": n for n in range(index.ROWS + 3)}
     keep_scoreboard(scoreboard(numbers), tmp_path / "07.json")

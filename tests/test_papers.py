@@ -4,6 +4,7 @@ import ast
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -34,9 +35,12 @@ def test_a_paper_s_settings_are_its_notebook_s(paper):
 
 @pytest.mark.parametrize("hour", HOURS, ids=lambda path: path.stem)
 def test_an_hour_s_settings_are_its_notebook_s(hour):
-    assert list(Hour(ROOT, notebook(hour), {}).runs) == list(
-        yaml.safe_load(hour.read_text("utf-8"))
-    )
+    given = SimpleNamespace(parameters=[], name=None, limit=None)
+    runs = list(Hour(ROOT, notebook(hour), given).runs)
+    assert runs == list(yaml.safe_load(hour.read_text("utf-8")))
+    with open(ROOT / "results" / f"{hour.stem}_hour.csv", encoding="utf-8") as table:
+        (header,) = [line for line in table if line.startswith("quantity,")]
+    assert header.strip().split(",")[3:] == runs
 
 
 def settings_of(number: str) -> dict:

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 import execute
 import pages
 import run
+import settings
 
 from lib.scoreboard import keep_scoreboard, numbers_of, read_scoreboard, scoreboard
 
@@ -195,9 +196,10 @@ def test_a_table_s_first_line_is_quoted_once():
 
 
 def test_parameters_are_read_as_yaml():
-    words = ["A=null", "B=IoU", "C=1e-5", "D=[1, 2]", "E=-2", "F=true", "G=x=y"]
+    given = ["A=null", "B=IoU", "C=1e-5", "D=[1, 2]", "E=-2", "F=true", "G=x=y", "H={a: [2e3]}"]
     values = {"A": None, "B": "IoU", "C": 1e-5, "D": [1, 2], "E": -2, "F": True, "G": "x=y"}
-    assert run._parameters(words) == values
+    values["H"] = {"a": [2000.0]}
+    assert settings.parameters(given) == values
 
 
 def test_a_study_whose_notebook_leaves_no_numbers_fails_and_writes_nothing(
@@ -254,8 +256,9 @@ def test_a_study_s_table_bears_the_notebook_s_number(project, name):
     [
         (["run", "03", "04"], "04: make run takes one notebook at most"),
         (["study"], "say which notebook"),
-        (["study", "04", "--seeds", "0"], "--seeds 0: give 1 or more"),
-        (["study", "04", "SEED=3"], "they set SEED"),
+        (["study", "04", "--seeds", "0"], "--seeds 0: give 1 or more, for a study"),
+        (["hour", "04", "--seeds", "2"], "--seeds 2: give 1 or more, for a study"),
+        (["study", "04", "SEED=3"], "SEED=: a study sets it"),
     ],
 )
 def test_words_that_would_be_ignored_are_refused(monkeypatch, capsys, words, says):

@@ -45,9 +45,10 @@ def pictures(notebook) -> list[tuple[int, bytes]]:
 
 def thumbnail(notebook) -> int:
     """Which picture stands in the README: that of the cell tagged "thumbnail", else the first."""
-    cells = [number for number, _ in pictures(notebook)]
-    tagged = [n for n, c in enumerate(notebook.cells) if "thumbnail" in c.metadata.get("tags", [])]
-    return cells.index(tagged[0]) if tagged else 0
+    for place, (number, _) in enumerate(pictures(notebook)):
+        if "thumbnail" in notebook.cells[number].metadata.get("tags", []):
+            return place
+    return 0
 
 
 def write_figures(notebook, folder: Path, stem: str) -> list[Path]:

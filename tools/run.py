@@ -11,12 +11,10 @@ import argparse
 import csv
 import os
 import re
-import shlex
 import sys
 from pathlib import Path
 
 import nbformat
-import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -25,12 +23,14 @@ from execute import check_names, execute, workplace  # noqa: E402
 from hour import Hour  # noqa: E402
 from index import Entry, write_index  # noqa: E402
 from pages import thumbnail, write_figures, write_page  # noqa: E402
+from settings import command_line, parameters, read_yaml  # noqa: E402
 
 from lib.files import whole  # noqa: E402
 from lib.scoreboard import numbers_of, read_scoreboard  # noqa: E402
 
 NOTEBOOKS, BUILD = ROOT / "notebooks", ROOT / "build"
-MINUTES = 30  # that a cell may take, except at the paper's settings
+MINUTES = 30  # that a cell may take, except in an hour and at the paper's settings
+SEEDS = 5  # of a study
 
 
 def main() -> int:
@@ -73,7 +73,7 @@ def refresh(args) -> int:
 def hour(args) -> int:
     """Longer runs, as long as a lunch; what is interrupted goes on when called again."""
     (path,) = chosen(args.number)
-    return Hour(ROOT, path, _parameters(args.parameters), args.name).run()
+    return Hour(ROOT, path, args).run()
 
 
 def paper(args) -> int:
@@ -83,7 +83,7 @@ def paper(args) -> int:
     settings = NOTEBOOKS / "paper" / f"{number}.yaml"
     if not settings.exists():
         sys.exit(f"{settings.relative_to(ROOT)} is not there: this notebook has no paper settings")
-    values = {**yaml.safe_load(settings.read_text("utf-8")), **_parameters(args.parameters)}
+    values = {**read_yaml(settings), **parameters(args.parameters)}
     check_names(path, values)
     folder = workplace(ROOT, BUILD / "paper" / number, [f"{number}.csv"])
     notebook, _, fault = execute(path, values, folder=folder, minutes=args.limit or 0)
@@ -100,8 +100,8 @@ def study(args) -> int:
     (path,) = chosen(args.number)
     table = _table_name(args, path)
     rows, failed = [], []
-    check_names(path, {**_parameters(args.parameters), "SEED": 0})
-    for seed in range(args.seeds):
+    check_names(path, {**parameters(args.parameters), "SEED": 0})
+    for seed in range(args.seeds or SEEDS):
         row, fault = _one_seed(path, seed, args, table.stem)
         if fault:
             print(f"seed {seed} failed: {fault}")
@@ -109,7 +109,7 @@ def study(args) -> int:
             continue
         rows.append(row)
         _write_table(table, rows, _heading(path, args, rows))
-    print(f"{table.relative_to(ROOT)}: {len(rows)} of {args.seeds} seeds")
+    print(f"{table.relative_to(ROOT)}: {len(rows)} of {args.seeds or SEEDS} seeds")
     if failed:
         print(f"failed: seed {', '.join(map(str, failed))}")
     return 1 if failed else 0
@@ -140,7 +140,7 @@ def _one_seed(path: Path, seed: int, args, name: str) -> tuple[dict, str]:
     """(row of the table, fault or "")."""
     number = path.stem[:2]
     folder = workplace(ROOT, BUILD / "study" / name, [f"{number}.csv"])
-    settings = {**_parameters(args.parameters), "SEED": seed}
+    settings = {**parameters(args.parameters), "SEED": seed}
     notebook, seconds, fault = execute(path, settings, folder=folder, minutes=_minutes(args))
     write_page(notebook, BUILD / "study", f"{name}_seed{seed}")
     numbers = folder.parent / "build" / f"{number}.json"
@@ -150,6 +150,8 @@ def _one_seed(path: Path, seed: int, args, name: str) -> tuple[dict, str]:
         row = numbers_of(read_scoreboard(numbers))
     except ValueError as error:
         return {}, str(error)
+    if taken := {"seed", "seconds"} & set(row):
+        return {}, f"{numbers} has a row {min(taken)!r}, which is the table's own: rename it"
     return {"seed": seed, **row, "seconds": round(seconds)}, ""
 
 
@@ -163,24 +165,11 @@ def _table_name(args, path: Path) -> Path:
 
 def _heading(path: Path, args, rows: list[dict]) -> list[str]:
     """The command, as it can be given again, and which seeds are there where some are not."""
-    number = path.stem[:2]
-    words = [f"NB={number}", f"SEEDS={args.seeds}"]
-    if args.parameters:
-        words.append(f"PARAMS={shlex.join(args.parameters)}")
-    if args.name:
-        words.append(f"AS={args.name}")
-    if args.limit is not None:
-        words.append(f"LIMIT={args.limit:g}")
-    lines = ["make study " + " ".join(map(_quoted, words)).replace("$", "$$")]
-    if len(rows) < args.seeds:
+    lines = [command_line("study", path.stem[:2], args, SEEDS=args.seeds or SEEDS)]
+    if len(rows) < (args.seeds or SEEDS):
         there = ", ".join(str(row["seed"]) for row in rows)
-        lines.append(f"incomplete: seed {there} of 0 to {args.seeds - 1}")
+        lines.append(f"incomplete: seed {there} of 0 to {(args.seeds or SEEDS) - 1}")
     return lines
-
-
-def _quoted(word: str) -> str:
-    """For a shell; what holds quotes already goes into the other ones, where that is safe."""
-    return f'"{word}"' if "'" in word and not re.search(r'["$`\\!]', word) else shlex.quote(word)
 
 
 def _write_table(path: Path, rows: list[dict], heading: list[str]) -> None:
@@ -193,40 +182,27 @@ def _write_table(path: Path, rows: list[dict], heading: list[str]) -> None:
         table.writerows(rows)
 
 
-def _parameters(words: list[str]) -> dict:
-    """NAME=VALUE, the value read as YAML: a number where it looks like one."""
-    wrong = [word for word in words if "=" not in word]
-    if wrong:
-        sys.exit(f"{wrong[0]!r}: give parameters as NAME=VALUE")
-    return {name: _value(value) for name, value in (w.split("=", 1) for w in words)}
-
-
-def _value(word: str):
-    """YAML 1.1 takes 1e-5, without a point, for a word."""
-    value = yaml.safe_load(word)
-    number = isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE)
-    return float(value) if number else value
-
-
 def _arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("act", choices=["run", "notebooks", "hour", "paper", "study"])
     parser.add_argument("number", nargs="?", help="of the notebook, such as 04")
     parser.add_argument("parameters", nargs="*", metavar="NAME=VALUE")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, help=f"of a study, {SEEDS} unless told")
     parser.add_argument("--as", dest="name", help="the table, such as 04_iou")
     parser.add_argument(
-        "--limit", type=float, help=f"minutes a cell may take, 0: any; {MINUTES}, for paper 0"
+        "--limit",
+        type=float,
+        help=f"minutes a cell may take, 0: any; {MINUTES}, for hour and paper 0",
     )
     args = parser.parse_intermixed_args()
     if args.act in ("hour", "paper", "study") and not args.number:
         parser.error(f"say which notebook: make {args.act} NB=04")
     if args.act in ("run", "notebooks") and args.parameters:
         parser.error(f"{' '.join(args.parameters)}: make {args.act} takes one notebook at most")
-    if args.seeds < 1 or (
-        args.act == "study" and any(p.startswith("SEED=") for p in args.parameters)
-    ):
-        parser.error(f"--seeds {args.seeds}: give 1 or more; they set SEED, so do not give it")
+    if args.seeds is not None and (args.seeds < 1 or args.act != "study"):
+        parser.error(f"--seeds {args.seeds}: give 1 or more, for a study")
+    if args.act == "study" and any(p.startswith("SEED=") for p in args.parameters):
+        parser.error("SEED=: a study sets it, so do not give it")
     return args
 
 
