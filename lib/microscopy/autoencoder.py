@@ -34,7 +34,11 @@ class Recipe:
         patch: extents of the random crops in voxels.
         batch: crops a batch.
         patience: steps, a multiple of 10, after which a training ends that is black at the beads of
-            the first pair all that while, see `lib.watching.StopWhenBlack`; None: it goes on.
+            the first pair all that while, see `lib.watching.StopWhenBlack`; None: it goes on. For
+            a network that answers by its sigmoid.
+
+    Raises:
+        ValueError: a patience that is none, or one beside the cross-entropy, which is on logits.
     """
 
     kernel_size: Sequence[int] = (16, 16, 8)
@@ -51,6 +55,12 @@ class Recipe:
     patch: Sequence[int] | int = 32
     batch: int = 4
     patience: int | None = None
+
+    def __post_init__(self):
+        wait = self.patience
+        if wait is not None and (wait < 10 or wait % 10 or on_logits(self)):
+            rule = "give a multiple of 10, 10 or more, and another loss than the cross-entropy"
+            raise ValueError(f"patience={wait}, loss={self.loss}: {rule}, which is on logits")
 
     def taking(self, other: "Recipe", *fields: str) -> "Recipe":
         """This recipe, with these of its attributes from another."""

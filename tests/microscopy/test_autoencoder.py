@@ -100,7 +100,7 @@ def test_stages_that_cannot_be(stages, schedule):
 
 def test_a_training_that_resumes_has_one_stage(tmp_path):
     one = train_autoencoder(PAIRS, SMALL, seed=3, folder=tmp_path)
-    same = train_autoencoder(PAIRS, SMALL, seed=4, folder=tmp_path, resume=True)
+    same = train_autoencoder(PAIRS, SMALL, seed=3, folder=tmp_path, resume=True)
     assert same.history == one.history
     np.testing.assert_array_equal(same(IMAGE), one(IMAGE))
     with pytest.raises(ValueError, match=r"steps=\[10, 20\], schedule=False, resume=True: give"):
@@ -109,12 +109,19 @@ def test_a_training_that_resumes_has_one_stage(tmp_path):
 
 
 def test_a_network_that_stays_black_is_not_trained_on():
-    dark = replace(SMALL, rate=0.0, schedule=False, normalise=False, steps=90, patience=30)
+    dark = replace(SMALL, rate=0.0, schedule=False, normalise=False, steps=90, loss="mse")
+    dark = replace(dark, patience=30)
     dull = [(0 * IMAGE, LABEL)]  # from the log-odds' bias alone: the labels' mean everywhere
     faint = [(0 * IMAGE, (IMAGE > 0.99).astype(np.float32))]
-    assert len(train_autoencoder(dull, replace(dark, loss="mse")).history["loss"]) == 9
-    stopped = train_autoencoder(faint, replace(dark, loss="mse"))
+    assert len(train_autoencoder(dull, dark).history["loss"]) == 9
+    stopped = train_autoencoder(faint, dark)
     assert stopped.history["brightness"] == pytest.approx([faint[0][1].mean()] * 3, rel=1e-3)
+
+
+@pytest.mark.parametrize("patience, loss", [(5, "mse"), (25, "mse"), (-10, "mse"), (20, None)])
+def test_a_patience_is_tens_of_steps_of_a_network_with_a_sigmoid(patience, loss):
+    with pytest.raises(ValueError, match=f"patience={patience}, loss=.*: give a multiple of 10"):
+        Recipe(patience=patience, loss=loss or "cross-entropy")
 
 
 def test_what_is_told_of_trainings():
