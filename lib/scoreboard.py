@@ -32,16 +32,18 @@ def scoreboard(
         Index the quantities; columns unit ("" for none), reference (None for none) and here.
 
     Raises:
-        ValueError: a number that is not finite, or a reference to a quantity that is not here.
+        ValueError: a number that is not finite, None, a quantity without a name, or a reference to
+            one that is not here.
     """
     references, units = references or {}, units or {}
     if unknown := sorted(set(references) - set(here)):
         raise ValueError(f"references: {', '.join(unknown)} is not among {list(here)}")
     rows = {}
     for name, value in here.items():
-        unit = units.get(name, units.get(name.partition(",")[0], ""))
+        found = _value(value, name)
         reference = _value(references[name], name) if name in references else None
-        rows[name] = {"unit": unit, "reference": reference, "here": _value(value, name)}
+        unit = units.get(name, units.get(name.partition(",")[0], ""))
+        rows[name] = {"unit": unit, "reference": reference, "here": found}
     return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS[1:], dtype=object)
 
 
@@ -73,9 +75,11 @@ def numbers_of(board: pd.DataFrame) -> dict[str, float]:
 
 
 def _value(value, name: str) -> float | str:
-    """A float where it is a number, else a text."""
-    if not isinstance(value, bool | int | float | np.number | np.bool_):
+    """A float where it is a number, be it in an array or a tensor; else a text."""
+    if value is None or not isinstance(name, str):
+        raise ValueError(f"{name!r} is {value!r}: give a name, and a number or words")
+    if isinstance(value, str) or np.ndim(value) or not hasattr(value, "__float__"):
         return str(value)
-    if not np.isfinite(value):
+    if not np.isfinite(float(value)):
         raise ValueError(f"{name} is {value}: a result must be finite")
     return float(value)

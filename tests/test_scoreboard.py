@@ -33,6 +33,19 @@ def test_a_result_is_finite(value):
         scoreboard({"RMSE": 1}, {"RMSE": value})
 
 
+def test_a_number_is_one_wherever_it_stands():
+    import keras
+
+    board = scoreboard({"a": np.array(0.5), "b": keras.ops.mean(np.ones(3)), "c": np.array([0.5])})
+    assert numbers_of(board) == {"a": 0.5, "b": 1.0} and board.loc["c", "here"] == "[0.5]"
+
+
+@pytest.mark.parametrize("here", [{"F1": None}, {3: 1.0}])
+def test_what_is_no_quantity_is_refused(here):
+    with pytest.raises(ValueError, match=r"give a name, and a number or words"):
+        scoreboard(here)
+
+
 def test_a_reference_is_to_something():
     with pytest.raises(ValueError, match=r"references: F2 is not among \['F1'\]"):
         scoreboard({"F1": 1}, {"F2": 2})
