@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -48,6 +49,24 @@ RECIPES = {  # row -> recipe of 05
     "cured: all seven pieces": "cured",
 }
 KERNELS, SECONDS = ["[4,4,2]", "[6,6,3]", "[16,16,8]"], [2, 4, 8, 16]  # of 06
+
+
+GRAY_HOUR = {  # row -> quantity of 04's hour
+    "Dice, network": "Dice, network",
+    "Dice, boosted trees": "Dice, boosted trees",
+    "Dice, Gaussian, band of thresholds": "Dice, Gaussian, band",
+    "Dice, Gaussian, mixture of Gaussians": "Dice, Gaussian, mixture",
+    "network ahead of the better chain": "network ahead of the best chain",
+    "network ahead of the trees": "network ahead of boosted trees",
+}
+BEADS_HOUR = {  # row -> method of 07's hour
+    "observed": "observed",
+    "autoencoder at R3's settings, plain, ended when black": "R3 plain",
+    "autoencoder at quick settings": "zeros",
+    "autoencoder at R3's settings, with the cure": "R3 cured",
+    "Richardson-Lucy, fitted plane, then a Gaussian": "Richardson-Lucy, smoothed",
+    "physics network at quick settings": "physics",
+}
 
 
 class TableError(ValueError):
@@ -120,6 +139,36 @@ def kernels(path: Path) -> list[str]:
     return lines
 
 
+def gray_hour(path: Path) -> list[str]:
+    """A column for each run, the better chain being the best by Dice."""
+    table = studies.read_hour(path)
+    lines = [row(f"R1.2, {told(path)}", *table), "|---" * (1 + table.shape[1]) + "|"]
+    minutes = [number(seconds / 60, 1) for seconds in table.loc["training"]]
+    lines.append(row("minutes of training", *minutes))
+    for label, quantity in GRAY_HOUR.items():
+        lines.append(row(label, *[number(value) for value in table.loc[quantity]]))
+    return lines
+
+
+def beads_hour(path: Path) -> list[str]:
+    found = studies.read_hour(path)["hour"]
+    head = [f"R3, {told(path)}", "correlation", "RMSE", "F1 of beads", "minutes of training"]
+    lines = [row(*head), "|---" * len(head) + "|"]
+    for label, method in BEADS_HOUR.items():
+        scores = [number(found[f"{score}, {method}"]) for score in ("correlation", "RMSE", "F1")]
+        minutes = number(found.get(f"training, {method}", np.nan) / 60, 1)
+        lines.append(row(label, *scores, minutes))
+    return lines
+
+
+def told(path: Path) -> str:
+    """Seed, commit and processor of the run called hour, from the file's first lines."""
+    line = re.search(r"^# hour: (.+), \d+ s", path.read_text("utf-8"), re.MULTILINE)
+    if not line:
+        raise TableError(f"{path.name} does not say which seed, commit and processor it is")
+    return line[1]
+
+
 def fourier(path: Path) -> list[str]:
     text = path.read_text("utf-8")
     layer = r"^ +128x128x32 +16,16,8 +4 +4 \| +(\S+) +(\S+) Fourier +\S+ +(\S+) +(\S+)"
@@ -177,7 +226,9 @@ def row(*cells) -> str:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """With a true minus, and none before zeros."""
+    """With a true minus, and none before zeros; a dash for none."""
+    if np.isnan(value):
+        return "–"
     return f"{value:z.{digits}f}".replace("-", "−")
 
 
@@ -196,5 +247,6 @@ TABLES = {  # name -> function, the files that it is given
     ),
     "kernels": (kernels, "results/06.csv"),
     "fourier": (fourier, "results/fourier_conv.txt"),
+    "beads_hour": (beads_hour, "results/07_hour.csv"),
     "files": (files, "results"),
 }
