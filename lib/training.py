@@ -1,6 +1,5 @@
 """Feed patches to ``fit`` and keep what a training leaves behind."""
 
-import csv
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.arrays import check_count
+from lib.records import Records
 from lib.sampling import PatchSampler
 
 
@@ -55,7 +55,7 @@ def train(
     validation: PatchDataset | None = None,
     folder: str | Path | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    initial_epoch: int = 0,
+    resume: bool = False,
     progress: bool = True,
 ) -> dict[str, list[float]]:
     """``model.fit`` with the data set's epochs and order kept right.
@@ -63,57 +63,52 @@ def train(
     Args:
         model: compiled.
         dataset: see `PatchDataset`.
-        epochs: up to which, counted from 0.
+        epochs: of the whole training.
         validation: another one; its epoch stays 0, so every epoch is judged by the same patches.
         folder: where to leave ``history.csv``, the weights of the lowest (validation) loss as
-            ``best.weights.h5``, and logs for TensorBoard. A training that goes on adds to the
-            history, and overwrites the weights only by better ones. None: nothing is written.
+            ``best.weights.h5``, logs for TensorBoard, and what ``resume`` needs. None: nothing is
+            written.
         callbacks: more of Keras's.
-        initial_epoch: where a training goes on, with a model whose weights are loaded.
+        resume: go on behind the last whole epoch of the training that wrote ``folder``, which had
+            the same model and data, as if it had never stopped, the numbers that ``callbacks`` keep
+            included; where there is none, begin. Else an earlier training's files are overwritten.
         progress: show a bar, one step a batch; the environment's ``TQDM_DISABLE=1`` hides it.
 
     Returns:
-        The history: one list of floats for each loss and metric.
+        The history of all epochs: one list of floats for each loss and metric, and the seconds.
+
+    Raises:
+        ValueError: resume without a folder, or with one that another network's training wrote.
     """
-    monitor = "val_loss" if validation else "loss"
-    kept = _records(Path(folder), monitor, append=initial_epoch > 0) if folder else []
-    bar = tqdm(disable=True)  # disable=False, below, would overrule TQDM_DISABLE
+    records = Records(folder, "val_loss" if validation else "loss", callbacks)
+    first = _goes_on_at(records, model, epochs, resume)
+    with _bar((epochs - first) * len(dataset), progress) as bar:
+        own = [_SetEpoch(dataset), _Advance(bar)]
+        if folder:
+            own.append(keras.callbacks.TensorBoard(Path(folder) / "tensorboard"))
+        model.fit(
+            dataset, epochs=epochs, initial_epoch=first, shuffle=False, verbose=0,
+            validation_data=validation, callbacks=[*own, *callbacks, records],
+        )  # fmt: skip
+    return records.history()
+
+
+def _goes_on_at(records: Records, model: keras.Model, epochs: int, resume: bool) -> int:
+    """The epoch to begin with; that after the last where nothing is left to do."""
+    if not resume:
+        records.forget()
+    elif records.folder is None:
+        raise ValueError("resume=True needs folder: where an earlier training was kept")
+    else:
+        records.restore(model)
+    return epochs if records.stopped else min(len(records.rows), epochs)
+
+
+def _bar(batches: int, progress: bool) -> tqdm:
+    """A bar; disable=False would overrule TQDM_DISABLE, so that it is left out."""
     if progress:
-        batches = (epochs - initial_epoch) * len(dataset)
-        bar = tqdm(desc="train", total=batches, unit="batch", leave=False)
-    with bar:
-        history = model.fit(
-            dataset,
-            epochs=epochs,
-            initial_epoch=initial_epoch,
-            shuffle=False,
-            validation_data=validation,
-            callbacks=[_SetEpoch(dataset), _Advance(bar), *kept, *callbacks],
-            verbose=0,
-        )
-    return history.history
-
-
-def _records(folder: Path, monitor: str, append: bool) -> list[keras.callbacks.Callback]:
-    folder.mkdir(parents=True, exist_ok=True)
-    history = folder / "history.csv"
-    lowest = _lowest(history, monitor) if append and history.exists() else None
-    return [
-        keras.callbacks.CSVLogger(history, append=append),
-        keras.callbacks.ModelCheckpoint(
-            folder / "best.weights.h5", monitor, save_best_only=True, save_weights_only=True,
-            mode="min", initial_value_threshold=lowest,
-        ),
-        keras.callbacks.TensorBoard(folder / "tensorboard"),
-    ]  # fmt: skip
-
-
-def _lowest(history: Path, monitor: str) -> float | None:
-    """What a training that goes on has to beat; None where the loss was not watched before."""
-    with history.open(newline="", encoding="utf-8") as file:
-        values = [row.get(monitor) for row in csv.DictReader(file)]
-    unwatched = (None, "", "NA")  # CSVLogger's word for a loss that was not there
-    return min((float(value) for value in values if value not in unwatched), default=None)
+        return tqdm(desc="train", total=batches, unit="batch", leave=False)
+    return tqdm(disable=True)
 
 
 def step_seconds(networks: Mapping[str, keras.Model], batch, rounds: int = 9) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Two ways in which a network dies, made visible while it trains.
+"""Ways in which a network dies, made visible while it trains; and an end to it.
 
 A ReLU that is 0 for every input passes no gradient back; a sigmoid far from 0 passes next to none.
 """
@@ -64,6 +64,36 @@ class Watch(keras.callbacks.Callback):
         self.logits.append(float(np.median(logits[self.bright])))
         for shares, output in zip(self.live.values(), units, strict=True):
             shares.append(live_share(output))
+
+
+class StopWhenBlack(keras.callbacks.Callback):
+    """Ends a training whose network answers black where the truth is bright.
+
+    After each epoch it adds "brightness" to the losses: the network's light in the bright voxels of
+    a volume, over the truth's. The network ends in a sigmoid.
+
+    Args:
+        image, truth: (X, Y, Z), 0..1.
+        patience: epochs in a row that may be black.
+        black: the brightness below which an answer is black; bright is a truth above 0.5.
+
+    Raises:
+        ValueError: no bright voxel.
+    """
+
+    def __init__(self, image: np.ndarray, truth: np.ndarray, patience: int, black: float = 0.05):
+        super().__init__()
+        self.bright = np.asarray(truth) > 0.5
+        if not self.bright.any():
+            raise ValueError("truth has no voxel above 0.5: there is nothing to be black at")
+        self.probe, self.light = image[None, ..., None], float(np.sum(truth[self.bright]))
+        self.patience, self.black, self.dark = patience, black, 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        answer = keras.ops.convert_to_numpy(self.model(self.probe, training=False))[0, ..., 0]
+        logs["brightness"] = float(np.sum(answer[self.bright])) / self.light
+        self.dark = self.dark + 1 if logs["brightness"] < self.black else 0
+        self.model.stop_training |= self.dark >= self.patience
 
 
 def live_share(output: np.ndarray) -> float:

@@ -88,8 +88,8 @@ image = np.random.default_rng(0).normal(size=(12, 10, 9)).astype(np.float32)
 sampler = PatchSampler([(image, image > 0)], 4, foreground=0.5)
 model = keras.Sequential([keras.Input((None, None, None, 1)), keras.layers.Conv3D(1, 1)])
 model.compile("sgd", loss=lambda y, p: keras.ops.mean(y) + 0 * keras.ops.mean(p))
-history = train(model, PatchDataset(sampler, 2, 3), 3)
-resumed = train(model, PatchDataset(sampler, 2, 3), 3, initial_epoch=2)
+history = train(model, PatchDataset(sampler, 2, 3), 2, folder=sys.argv[1] + ".d")
+resumed = train(model, PatchDataset(sampler, 2, 3), 3, folder=sys.argv[1] + ".d", resume=True)
 np.save(sys.argv[1], history["loss"] + resumed["loss"])
 """
 
@@ -97,7 +97,7 @@ np.save(sys.argv[1], history["loss"] + resumed["loss"])
 def test_jax_sees_the_same_batches(sampler, tmp_path):
     run_elsewhere("jax", ON_JAX, tmp_path / "losses.npy")
     plain, expected = PatchDataset(sampler, 2, 3), []
-    for plain.epoch in (0, 1, 2, 2):
+    for plain.epoch in (0, 1, 0, 1, 2):
         expected.append(np.mean([plain[i][1].mean() for i in range(3)]))
     np.testing.assert_allclose(np.load(tmp_path / "losses.npy"), expected, rtol=1e-5)
 
@@ -108,13 +108,6 @@ def test_validation_sees_the_same_batches_every_epoch(sampler, model):
     expected = np.mean([validation[i][1].mean() for i in range(3)])
     history = train(model, PatchDataset(sampler, 2, 3), 3, validation=validation)
     np.testing.assert_allclose(history["val_loss"], [expected] * 3, rtol=1e-5)
-
-
-def test_a_training_resumed_at_an_epoch_sees_that_epochs_batches(sampler, model):
-    model.compile("sgd", loss=label_mean)
-    whole = train(model, PatchDataset(sampler, 2, 3), 3)["loss"]
-    resumed = train(model, PatchDataset(sampler, 2, 3), 3, initial_epoch=2)["loss"]
-    np.testing.assert_allclose(resumed, whole[2:], rtol=1e-6)
 
 
 def test_the_folder_holds_history_best_weights_and_tensorboard(sampler, model, tmp_path):
@@ -132,7 +125,7 @@ def test_the_folder_holds_history_best_weights_and_tensorboard(sampler, model, t
 
 
 def test_a_bar_counts_batches_shows_the_loss_and_goes(sampler, model, bars, capsys):
-    train(model, PatchDataset(sampler, 2, 3), 4, initial_epoch=2)
+    train(model, PatchDataset(sampler, 2, 3), 2)
     shown = capsys.readouterr().err
     assert "train: 100%" in shown and "6/6" in shown and "loss=" in shown
     assert shown.split("\r")[-2:] == [" " * len(shown.split("\r")[-2]), ""], "wiped in the end"
@@ -181,24 +174,6 @@ def test_adam_is_warm_after_a_tenth_of_the_steps_rounded_up(steps, warm):
 def test_adam_refuses(learning_rate, steps):
     with pytest.raises(ValueError, match=f"learning_rate={learning_rate}, steps={steps}: give"):
         adam(learning_rate, steps)
-
-
-def test_a_training_that_goes_on_keeps_better_weights(sampler, tmp_path):
-    inputs = keras.Input((None, None, None, 1))
-    model = keras.Model(inputs, keras.layers.Conv3D(1, 1)(inputs))
-    data, best = PatchDataset(sampler, 2, 3), tmp_path / "best.weights.h5"
-    model.compile(keras.optimizers.SGD(0.01), loss="mse")
-    train(model, data, 2, folder=tmp_path)
-    good = best.read_bytes()
-    model.compile(keras.optimizers.SGD(0.0), loss="mse")
-    model.set_weights([w + 100 for w in model.get_weights()])
-    train(model, data, 3, folder=tmp_path, initial_epoch=2)
-    assert best.read_bytes() == good
-    assert len((tmp_path / "history.csv").read_text(encoding="utf-8").splitlines()) == 1 + 3
-    model.load_weights(best)
-    model.compile(keras.optimizers.SGD(0.01), loss="mse")
-    watched = train(model, data, 5, folder=tmp_path, initial_epoch=3, validation=data)
-    assert "val_loss" in watched and best.read_bytes() != good, "not watched before: none to beat"
 
 
 class Sleeper:

@@ -4,8 +4,6 @@ A `Recipe` names all that a training hangs on, so that two of them can differ in
 ``replace(recipe, padding="same")``.
 """
 
-import itertools
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,7 +13,7 @@ import numpy as np
 from lib.models import large_kernel_autoencoder, with_activation
 from lib.sampling import PatchSampler
 from lib.training import PatchDataset, train, warm_cosine
-from lib.watching import is_relu
+from lib.watching import StopWhenBlack, is_relu
 
 ARCHITECTURE = ("kernel_size", "filters", "padding", "normalise")
 
@@ -35,6 +33,8 @@ class Recipe:
         steps: batches in all, a multiple of 10.
         patch: extents of the random crops in voxels.
         batch: crops a batch.
+        patience: steps, a multiple of 10, after which a training ends that is black at the beads of
+            the first pair all that while, see `lib.watching.StopWhenBlack`; None: it goes on.
     """
 
     kernel_size: Sequence[int] = (16, 16, 8)
@@ -50,6 +50,7 @@ class Recipe:
     steps: int = 100
     patch: Sequence[int] | int = 32
     batch: int = 4
+    patience: int | None = None
 
     def taking(self, other: "Recipe", *fields: str) -> "Recipe":
         """This recipe, with these of its attributes from another."""
@@ -81,7 +82,7 @@ def train_autoencoder(pairs, recipe: Recipe, **kept) -> Autoencoder:
 
 
 def train_stages(
-    pairs, recipe: Recipe, stages, *, seed: int = 0, validation=None, folder=None, callbacks=()
+    pairs, recipe: Recipe, stages, *, seed: int = 0, callbacks=(), resume: bool = False, **kept
 ) -> dict[int, Autoencoder]:
     """One training on random crops, mirrored at random along x, y and z, kept at several stages.
 
@@ -90,31 +91,48 @@ def train_stages(
     Args:
         pairs: [(image, label)], (X, Y, Z) each, 0..1.
         recipe: how; the last stage takes the place of its ``steps``.
-        stages: numbers of steps, multiples of 10, in any order.
+        stages: numbers of steps, multiples of 10, in any order; one that a callback's stop
+            forestalls is the network as it was then.
         seed: decides weights and crops.
-        validation, folder, callbacks: as in `lib.training.train`; each stage begins anew for
-            the callbacks.
+        callbacks, resume: as in `lib.training.train`; to resume, give one stage.
+        kept: validation and folder, as in `lib.training.train`.
 
     Returns:
         Steps -> the network after them, with the history up to there.
 
     Raises:
-        ValueError: steps that 10 does not divide, several stages of a schedule that falls, or what
-            network, sampler or `train` refuse.
+        ValueError: steps that 10 does not divide, several stages of a schedule that falls or of
+            a training that resumes, or what network, sampler or `train` refuse.
     """
-    stages = _rising(stages, recipe)
+    stages = _rising(stages, recipe, resume)
     keras.utils.set_random_seed(seed)
     network = build(pairs, replace(recipe, steps=stages[-1]))
     sampler = PatchSampler(pairs, recipe.patch, flips=["x", "y", "z"])
     feed = PatchDataset(sampler, recipe.batch, 10, seed=seed)
-    kept = {"validation": validation, "folder": folder, "callbacks": callbacks}
-    trained, history, began = {}, {}, time.perf_counter()
-    for first, last in itertools.pairwise([0, *stages]):
-        own = train(network, feed, last // 10, initial_epoch=first // 10, **kept)
-        history = {key: history.get(key, []) + values for key, values in own.items()}
-        seconds = time.perf_counter() - began
-        trained[last] = Autoencoder(_answering(network, recipe), history, seconds)
-    return trained
+    callbacks = [*callbacks, copies := _Copies(recipe, stages)]
+    if recipe.patience:
+        callbacks.append(StopWhenBlack(*pairs[0], recipe.patience // 10))
+    history = train(network, feed, stages[-1] // 10, callbacks=callbacks, resume=resume, **kept)
+    last = _answering(network, recipe)
+    return {steps: _trained(copies.kept.get(steps, last), history, steps) for steps in stages}
+
+
+class _Copies(keras.callbacks.Callback):
+    """Copies the network at each stage: ``kept``, steps -> a copy that answers in 0..1."""
+
+    def __init__(self, recipe: Recipe, stages):
+        super().__init__()
+        self.recipe, self.stages, self.kept = recipe, stages, {}
+
+    def on_epoch_end(self, epoch, logs=None):
+        if 10 * (epoch + 1) in self.stages:
+            self.kept[10 * (epoch + 1)] = _answering(self.model, self.recipe)
+
+
+def _trained(network: keras.Model, history: dict, steps: int) -> Autoencoder:
+    """A stage, with its part of the history."""
+    own = {name: values[: steps // 10] for name, values in history.items()}
+    return Autoencoder(network, own, sum(own["seconds"]))
 
 
 def hidden_maps(network: keras.Model, image: np.ndarray) -> dict[str, np.ndarray]:
@@ -131,13 +149,13 @@ def hidden_maps(network: keras.Model, image: np.ndarray) -> dict[str, np.ndarray
     return found
 
 
-def _rising(stages, recipe: Recipe) -> list[int]:
+def _rising(stages, recipe: Recipe, resume: bool) -> list[int]:
     """The stages in order, each once, checked."""
     stages = sorted(set(stages))
     wrong = [steps for steps in stages if steps < 10 or steps % 10]
-    if wrong or not stages or (recipe.schedule and len(stages) > 1):
-        rule = "give multiples of 10, 10 or more, several only without a schedule"
-        raise ValueError(f"steps={stages}, schedule={recipe.schedule}: {rule}")
+    if wrong or not stages or ((recipe.schedule or resume) and len(stages) > 1):
+        rule = "give multiples of 10, 10 or more, several only without schedule and resume"
+        raise ValueError(f"steps={stages}, schedule={recipe.schedule}, resume={resume}: {rule}")
     return stages
 
 
