@@ -1,7 +1,7 @@
 # Two commands: `make run` (every notebook, figures and pages into build/) and `make test`.
 # Each sets up .venv by itself; what is there and current is not touched again.
 .SILENT:
-.PHONY: run test unit data lab notebooks paper study bench lint clean
+.PHONY: run test unit data lab notebooks paper study tables bench lint clean
 .DEFAULT_GOAL := run
 
 VENV := .venv
@@ -44,6 +44,9 @@ paper: data  ## make paper NB=04 [PARAMS="EPOCHS=3"]: the paper's settings, note
 
 study: data  ## make study NB=04 SEEDS=5 [PARAMS="LOSS=iou_loss" AS=04_iou]: results/04.csv
 	$(PY) tools/run.py study $(NB) --seeds $(or $(SEEDS),5) $(if $(AS),--as $(AS)) $(LIMITED) $(PARAMS)
+
+tables: $(VENV)/run.stamp  ## the README's tables of results, from results/
+	$(PY) tools/tables.py
 
 bench: $(VENV)/test.stamp data  ## every benchmark
 	for file in benchmarks/bench_*.py; do $(PY) $$file || exit 1; done
