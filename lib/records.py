@@ -1,6 +1,7 @@
 """What a training leaves behind, epoch by epoch, and how it goes on from there."""
 
 import csv
+import inspect
 import json
 import time
 from collections.abc import Sequence
@@ -12,31 +13,38 @@ import numpy as np
 from lib.files import whole
 
 HISTORY, BEST, STATE = "history.csv", "best.weights.h5", "resume.npz"
+RULE = "go on with what it was, give another folder, or resume=False"
 
 
 class Records(keras.callbacks.Callback):
     """Keeps losses, metrics and seconds of each epoch and, in a folder, what is needed to go on.
 
     Put it behind all other callbacks, so that it sees whether they stopped the training, and, in a
-    training that goes on, sets their numbers after they have set them anew.
+    training that goes on, sets what they remember after they have forgotten it.
 
     Args:
         folder: for `HISTORY`, a row for each epoch; `BEST`, the weights of the lowest loss;
             `STATE`, from which `restore` goes on. Each appears whole or not at all, the state last.
             None: nothing is written.
         monitor: the loss that `BEST` goes by.
-        callbacks: whose numbers belong to the state, such as how long one has waited.
+        callbacks: whose counts, bests and kept weights belong to the state.
+        about: name -> setting, by which `restore` knows the training again; what JSON can hold.
 
     Attributes:
         rows: losses and metrics by name and ``seconds`` of each epoch.
         stopped: whether a callback ended the training.
     """
 
-    def __init__(self, folder: str | Path | None = None, monitor: str = "loss", callbacks=()):
+    def __init__(
+        self, folder: str | Path | None = None, monitor: str = "loss", callbacks=(), about=None
+    ):
         super().__init__()
         self.folder = None if folder is None else Path(folder)
         self.monitor, self.rows, self.stopped = monitor, [], False
-        self.callbacks, self._numbers = callbacks, []
+        self.callbacks, self._remembered = list(callbacks), []
+        kinds = [type(callback).__name__ for callback in self.callbacks]
+        about = {**(about or {}), "callbacks": kinds, "monitor": monitor}
+        self.about = json.loads(json.dumps(about, default=str))
 
     def history(self) -> dict[str, list[float]]:
         """One list for each loss, metric and the seconds, over the epochs that have it."""
@@ -47,14 +55,20 @@ class Records(keras.callbacks.Callback):
         return found
 
     def on_train_begin(self, logs=None):
-        for callback, numbers in zip(self.callbacks, self._numbers, strict=False):
-            vars(callback).update(numbers)
+        for callback, remembered in zip(self.callbacks, self._remembered, strict=False):
+            vars(callback).update(remembered)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
+        """Write what the epoch brought.
+
+        Raises:
+            ValueError: a loss or metric is NaN or infinite; what was written before stays.
+        """
         row = {name: float(value) for name, value in (logs or {}).items()}
+        _check_finite(row, epoch)
         lowest = min((r[self.monitor] for r in self.rows if self.monitor in r), default=np.inf)
         self.rows.append({**row, "seconds": time.perf_counter() - self._began})
         self.stopped = bool(self.model.stop_training)
@@ -76,22 +90,27 @@ class Records(keras.callbacks.Callback):
         Where the folder holds no state, nothing happens.
 
         Raises:
-            ValueError: the state is that of another network or optimizer; it is named.
+            ValueError: the state cannot be read, or is that of another training; what differs is
+                named.
         """
         path = self.folder / STATE
         if not path.exists():
             return
-        with np.load(path) as state:
-            known = json.loads(str(state["records"]))
-            values = [state[f"variable {n}"] for n in range(len(state.files) - 1)]
-        variables = _variables(model)
-        own, there = [v.shape for v in variables], [value.shape for value in values]
+        known, arrays = _read_state(path)
+        _check_same(known, self.about, path)
+        values, variables = arrays.pop("model"), _variables(model)
+        own, there = [tuple(v.shape) for v in variables], [value.shape for value in values]
         if own != there:
-            rule = "give the same network and optimizer, another folder, or resume=False"
-            raise ValueError(f"{path} holds {len(there)} variables of another training: {rule}")
+            odd = next((pair for pair in zip(there, own, strict=False) if pair[0] != pair[1]), "")
+            counts = f"{len(there)} variables, the model has {len(own)} {odd}".strip()
+            raise ValueError(f"{path} is of another training, of {counts}: {RULE}")
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
-        self.rows, self.stopped, self._numbers = known["rows"], known["stopped"], known["numbers"]
+        self.rows, self.stopped = known["rows"], known["stopped"]
+        self._remembered = [{**own} for own in known["remembered"]]
+        for name, weights in arrays.items():
+            number, _, attribute = name.partition(" ")
+            self._remembered[int(number)][attribute] = weights
         self._write_history()  # the program may have ended between the two
 
     def _write_history(self) -> None:
@@ -103,11 +122,49 @@ class Records(keras.callbacks.Callback):
             table.writerows(rows)
 
     def _write_state(self) -> None:
-        arrays = {f"variable {n}": v.numpy() for n, v in enumerate(_variables(self.model))}
-        numbers = [_numbers(callback) for callback in self.callbacks]
-        known = {"rows": self.rows, "stopped": self.stopped, "numbers": numbers}
+        lists = {"model": [variable.numpy() for variable in _variables(self.model)]}
+        for number, callback in enumerate(self.callbacks):
+            for name, weights in _weights(callback).items():
+                lists[f"{number} {name}"] = weights
+        arrays = {f"{name}/{n}": a for name, own in lists.items() for n, a in enumerate(own)}
+        known = {"rows": self.rows, "stopped": self.stopped, "about": self.about}
+        known["learning_rate"] = float(self.model.optimizer.learning_rate)
+        known["remembered"] = [_numbers(callback) for callback in self.callbacks]
         with whole(self.folder / STATE) as new:
             np.savez(new, records=json.dumps(known), **arrays)
+
+
+def _read_state(path: Path) -> tuple[dict, dict[str, list]]:
+    """(records, name -> arrays in order) of a state file."""
+    try:
+        with np.load(path) as state:
+            known, lists = json.loads(str(state["records"])), {}
+            for name in state.files:
+                if name != "records":
+                    lists.setdefault(name.rpartition("/")[0], []).append(state[name])
+    except Exception as error:  # whatever zipfile and NumPy meet first in a damaged file
+        raise ValueError(f"{path} cannot be read ({error}): remove it to begin anew") from error
+    return known, lists
+
+
+def _check_same(known: dict, own: dict, path: Path) -> None:
+    """Refuse to go on with another loss, optimizer, feed or list of callbacks."""
+    was = dict(known["about"])
+    if own.get("learning_rate") == known["learning_rate"]:  # the same model, and a callback's rate
+        was["learning_rate"] = own["learning_rate"]
+    for name in own:
+        if was.get(name) != own[name]:
+            there = f"{name} {was.get(name)}, now {own[name]}"
+            raise ValueError(f"{path} is of another training, with {there}: {RULE}")
+
+
+def _check_finite(row: dict[str, float], epoch: int) -> None:
+    for name, value in row.items():
+        if not np.isfinite(value):
+            raise ValueError(
+                f"{name} is {value} in epoch {epoch}, counted from 0: try a lower learning rate or "
+                "clipped gradients (lib.training.adam), and look for extreme values in the images"
+            )
 
 
 def _variables(model: keras.Model) -> Sequence[keras.Variable]:
@@ -118,12 +175,23 @@ def _variables(model: keras.Model) -> Sequence[keras.Variable]:
 
 
 def _numbers(callback: keras.callbacks.Callback) -> dict[str, float]:
-    """What a callback counts and compares, by name; Keras hands it losses as tensors, too."""
-    found = {}
+    """What a callback counts and compares, by name, without its settings.
+
+    Keras hands it losses as tensors, too.
+    """
+    found, settings = {}, inspect.signature(type(callback).__init__).parameters
     for name, value in vars(callback).items():
-        if isinstance(value, bool | int | float | np.number):
+        if name not in settings and isinstance(value, bool | int | float | np.number):
             found[name] = np.asarray(value).item()
         elif keras.ops.is_tensor(value) and len(value.shape) == 0:
             found[name] = float(value)
-    found.pop("min_delta", None)  # a setting, whose sign Keras turns in the first epoch
+    return found
+
+
+def _weights(callback: keras.callbacks.Callback) -> dict[str, list]:
+    """The lists of arrays that a callback keeps, such as the best weights, by name."""
+    found = {}
+    for name, value in vars(callback).items():
+        if isinstance(value, list) and value and all(isinstance(v, np.ndarray) for v in value):
+            found[name] = value
     return found

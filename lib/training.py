@@ -69,18 +69,23 @@ def train(
             ``best.weights.h5``, logs for TensorBoard, and what ``resume`` needs. None: nothing is
             written.
         callbacks: more of Keras's.
-        resume: go on behind the last whole epoch of the training that wrote ``folder``, which had
-            the same model and data, as if it had never stopped, the numbers that ``callbacks`` keep
-            included; where there is none, begin. Else an earlier training's files are overwritten.
+        resume: go on behind the last whole epoch of the training that wrote ``folder``, as if it
+            had never stopped, what ``callbacks`` count and keep included; one that a callback has
+            stopped does not go on. Give the same model, data and callbacks; of these the loss, the
+            optimizer with its schedule, the feed's numbers and the callbacks' classes are compared.
+            Where there is nothing, begin. False: an earlier training's files are overwritten.
         progress: show a bar, one step a batch; the environment's ``TQDM_DISABLE=1`` hides it.
 
     Returns:
         The history of all epochs: one list of floats for each loss and metric, and the seconds.
 
     Raises:
-        ValueError: resume without a folder, or with one that another network's training wrote.
+        ValueError: a loss or metric that is NaN or infinite, with its epoch; resume without a
+            folder, with one that another training wrote, or for fewer epochs than there are.
     """
-    records = Records(folder, "val_loss" if validation else "loss", callbacks)
+    records = Records(
+        folder, "val_loss" if validation else "loss", callbacks, _about(model, dataset)
+    )
     first = _goes_on_at(records, model, epochs, resume)
     with _bar((epochs - first) * len(dataset), progress) as bar:
         own = [_SetEpoch(dataset), _Advance(bar)]
@@ -101,7 +106,24 @@ def _goes_on_at(records: Records, model: keras.Model, epochs: int, resume: bool)
         raise ValueError("resume=True needs folder: where an earlier training was kept")
     else:
         records.restore(model)
-    return epochs if records.stopped else min(len(records.rows), epochs)
+    if len(records.rows) > epochs:
+        there = f"{records.folder} holds a training of {len(records.rows)}"
+        raise ValueError(f"epochs={epochs}, but {there}: give as many or more, or resume=False")
+    return epochs if records.stopped else len(records.rows)
+
+
+def _about(model: keras.Model, dataset: PatchDataset) -> dict:
+    """What makes a training another one, as far as it can be told."""
+    loss, optimizer = model.loss, model.optimizer.get_config()
+    settings = loss.get_config() if hasattr(loss, "get_config") else ""
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    about = {"loss": f"{name} {settings}".strip(), "optimizer": type(model.optimizer).__name__}
+    optimizer.pop("name")  # Keras counts them
+    if isinstance(optimizer["learning_rate"], float):  # no schedule
+        about["learning_rate"] = optimizer.pop("learning_rate")
+    for setting, value in optimizer.items():
+        about[f"the optimizer's {setting}"] = value
+    return about | {key: getattr(dataset, key) for key in ("batch_size", "batches", "seed")}
 
 
 def _bar(batches: int, progress: bool) -> tqdm:

@@ -13,6 +13,7 @@ class Watch(keras.callbacks.Callback):
     A unit is a channel behind a ReLU. It lives while it is above 0 in at least one voxel of the
     probe. A logit is what goes into the network's last layer, an activation as in `lib.models`.
     The probe is predicted: a batch normalisation uses its running statistics and learns nothing.
+    In a training that resumes it begins to look anew.
 
     Args:
         probe: (N, ..., C), inputs of the network.
@@ -78,14 +79,17 @@ class StopWhenBlack(keras.callbacks.Callback):
         black: the brightness below which an answer is black; bright is a truth above 0.5.
 
     Raises:
-        ValueError: no bright voxel.
+        ValueError: no bright voxel, or a patience below 1.
     """
 
     def __init__(self, image: np.ndarray, truth: np.ndarray, patience: int, black: float = 0.05):
         super().__init__()
         self.bright = np.asarray(truth) > 0.5
-        if not self.bright.any():
-            raise ValueError("truth has no voxel above 0.5: there is nothing to be black at")
+        if patience < 1 or not self.bright.any():
+            raise ValueError(
+                f"patience={patience}, truth has {self.bright.sum()} voxels above 0.5: give 1 or "
+                "more of each"
+            )
         self.probe, self.light = image[None, ..., None], float(np.sum(truth[self.bright]))
         self.patience, self.black, self.dark = patience, black, 0
 

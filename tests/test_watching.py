@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from lib.watching import Watch, live_share
+from lib.watching import StopWhenBlack, Watch, live_share
 
 ONE = np.ones((1, 2, 1), np.float32)
 
@@ -79,3 +79,10 @@ def test_what_cannot_be_watched_is_refused():
         Watch(ONE, ONE > 1)
     with pytest.raises(ValueError, match="has no ReLU"):
         fit(network(layers.Dense(1)), Watch(ONE, ONE > 0))
+
+
+@pytest.mark.parametrize("patience, bright", [(0, 1.0), (3, 0.5)])
+def test_a_stop_needs_patience_and_something_bright(patience, bright):
+    truth = np.full((2, 2, 2), bright)
+    with pytest.raises(ValueError, match=f"patience={patience}, truth has [08] voxels above 0.5"):
+        StopWhenBlack(truth, truth, patience)

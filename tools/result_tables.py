@@ -3,6 +3,7 @@
 A new table is a function here, its line in TABLES, and the two markers in the README (tables.py).
 """
 
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -137,6 +138,25 @@ def fourier(path: Path) -> list[str]:
     ]
 
 
+def files(folder: Path) -> list[str]:
+    """Every file of results/, with its digest and the command that made it, its own first line."""
+    lines = [row("file", "made by", "SHA-256 begins"), "|---|---|---|"]
+    for path in sorted(folder.iterdir()):
+        if path.name not in ("README.md", ".README.md"):
+            beside = path.with_suffix(".csv") if path.suffix == ".png" else path
+            first = beside.read_text("utf-8").splitlines()[0]
+            if not first.startswith("# "):
+                raise TableError(f"{path.name} does not begin with the command that made it")
+            command = f"`{first[2:].strip()}`"
+            lines.append(row(f"[{path.name}]({path.name})", command, digest(path)))
+    return lines
+
+
+def digest(path: Path) -> str:
+    """The beginning of a file's SHA-256: a digit too small to show changes it, too."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+
+
 def read(path: Path) -> pd.DataFrame:
     """A study without gaps: else a mean of few seeds would pass for one of all."""
     study = studies.read_study(path)
@@ -176,4 +196,5 @@ TABLES = {  # name -> function, the files that it is given
     ),
     "kernels": (kernels, "results/06.csv"),
     "fourier": (fourier, "results/fourier_conv.txt"),
+    "files": (files, "results"),
 }

@@ -1,35 +1,40 @@
-"""The README's tables of results, made anew from results/: python tools/tables.py
+"""The tables of results in README.md and results/README.md, made anew: python tools/tables.py
 
-Each stands in README.md between <!-- table NAME: ... --> and <!-- end of table -->. The first line
+Each stands between <!-- table NAME: ... --> and <!-- end of table -->. The first line
 names the files it is made from, each with the beginning of its SHA-256, so that a digit too small
 to show is seen as well. What they hold is in result_tables.py.
 """
 
-import hashlib
-import os
 import re
 import sys
 from pathlib import Path
 
-from result_tables import TABLES, TableError
+from result_tables import TABLES, TableError, digest
+
+from lib.files import whole
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = ["README.md", "results/README.md"]
 BEGIN, END = re.compile(r"<!-- table ([^\s:]+).*-->"), "<!-- end of table -->"
 
 
 def main(root: Path = ROOT) -> None:
-    """Write the README whole or not at all, and only where a table changes."""
-    readme = root / "README.md"
-    text = readme.read_text("utf-8")
-    try:
-        names, new = stale(text, root), renewed(text, root)
-    except TableError as error:
-        sys.exit(f"README.md: {error}")
+    for page in PAGES:
+        try:
+            names = renew(root / page, root)
+        except TableError as error:
+            sys.exit(f"{page}: {error}")
+        print(f"{page}: tables made anew: {', '.join(names) or 'none, all agree with their files'}")
+
+
+def renew(page: Path, root: Path) -> list[str]:
+    """Write a page whole or not at all, and only where a table changes; these are returned."""
+    text = page.read_text("utf-8")
+    names, new = stale(text, root), renewed(text, root)
     if names:
-        fresh = readme.with_suffix(".new")
-        fresh.write_text(new, encoding="utf-8", newline="\n")
-        os.replace(fresh, readme)
-    print(f"README.md: tables made anew: {', '.join(names) or 'none, all agree with their files'}")
+        with whole(page) as fresh:
+            fresh.write_text(new, encoding="utf-8", newline="\n")
+    return names
 
 
 def stale(text: str, root: Path) -> list[str]:
@@ -72,9 +77,9 @@ def first_line(name: str, root: Path) -> str:
         raise TableError(f"table {name} is unknown; known: {', '.join(TABLES)}")
     sources = []
     for file in TABLES[name][1:]:
-        if not (root / file).is_file():
+        if not (root / file).exists():
             raise TableError(f"table {name}: {file} is missing")
-        sources.append(f"{file} {hashlib.sha256((root / file).read_bytes()).hexdigest()[:8]}")
+        sources.append(f"{file} {digest(root / file)}" if (root / file).is_file() else f"{file}/")
     return f"<!-- table {name}: {', '.join(sources)} -->\n"
 
 
@@ -86,7 +91,7 @@ def made(name: str, root: Path) -> str:
         lines = function(*[root / file for file in files])
     except KeyError as error:
         raise TableError(f"table {name}: no column {error} in {', '.join(files)}") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise TableError(f"table {name}: {error}") from error
     return first + "\n".join([*lines, END]) + "\n"
 

@@ -4,7 +4,7 @@ A `Recipe` names all that a training hangs on, so that two of them can differ in
 ``replace(recipe, padding="same")``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import keras
@@ -34,7 +34,11 @@ class Recipe:
         patch: extents of the random crops in voxels.
         batch: crops a batch.
         patience: steps, a multiple of 10, after which a training ends that is black at the beads of
-            the first pair all that while, see `lib.watching.StopWhenBlack`; None: it goes on.
+            the first pair all that while, see `lib.watching.StopWhenBlack`; None: it goes on. For
+            a network that answers by its sigmoid.
+
+    Raises:
+        ValueError: a patience that is none, or one beside the cross-entropy, which is on logits.
     """
 
     kernel_size: Sequence[int] = (16, 16, 8)
@@ -52,6 +56,12 @@ class Recipe:
     batch: int = 4
     patience: int | None = None
 
+    def __post_init__(self):
+        wait = self.patience
+        if wait is not None and (wait < 10 or wait % 10 or on_logits(self)):
+            rule = "give a multiple of 10, 10 or more, and another loss than the cross-entropy"
+            raise ValueError(f"patience={wait}, loss={self.loss}: {rule}, which is on logits")
+
     def taking(self, other: "Recipe", *fields: str) -> "Recipe":
         """This recipe, with these of its attributes from another."""
         return replace(self, **{name: getattr(other, name) for name in fields})
@@ -64,12 +74,19 @@ class Autoencoder:
     Attributes:
         network: (N, X, Y, Z, 1) -> (N, X, Y, Z, 1) in 0..1.
         history: as from `lib.training.train`, an epoch is 10 steps.
-        seconds: that its training took.
+        steps, seconds: that its training took.
     """
 
     network: keras.Model
     history: dict[str, list[float]]
-    seconds: float
+
+    @property
+    def steps(self) -> int:
+        return 10 * len(self.history["loss"])
+
+    @property
+    def seconds(self) -> float:
+        return sum(self.history["seconds"])
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The restored volume (X, Y, Z), 0..1, of an observed one (X, Y, Z), 0..1."""
@@ -131,8 +148,23 @@ class _Copies(keras.callbacks.Callback):
 
 def _trained(network: keras.Model, history: dict, steps: int) -> Autoencoder:
     """A stage, with its part of the history."""
-    own = {name: values[: steps // 10] for name, values in history.items()}
-    return Autoencoder(network, own, sum(own["seconds"]))
+    return Autoencoder(network, {name: values[: steps // 10] for name, values in history.items()})
+
+
+def loss_curves(networks: Mapping[str, Autoencoder]) -> dict[str, tuple]:
+    """Name -> (steps, loss of the training crops), for `lib.charts.show_curves`."""
+    return {name: (range(10, n.steps + 1, 10), n.history["loss"]) for name, n in networks.items()}
+
+
+def told_of_training(networks: Mapping[str, Autoencoder]) -> dict[str, float]:
+    """Numbers by name: seconds, steps, and the validation loss after each hundred steps."""
+    numbers = {}
+    for name, trained in networks.items():
+        numbers[f"training, {name}"] = trained.seconds
+        numbers[f"steps, {name}"] = trained.steps
+        for count, loss in enumerate(trained.history["val_loss"][9::10], start=1):
+            numbers[f"validation loss, {name}, {100 * count} steps"] = loss
+    return numbers
 
 
 def hidden_maps(network: keras.Model, image: np.ndarray) -> dict[str, np.ndarray]:
