@@ -4,7 +4,7 @@ A `Recipe` names all that a training hangs on, so that two of them can differ in
 ``replace(recipe, padding="same")``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import keras
@@ -149,22 +149,6 @@ class _Copies(keras.callbacks.Callback):
 def _trained(network: keras.Model, history: dict, steps: int) -> Autoencoder:
     """A stage, with its part of the history."""
     return Autoencoder(network, {name: values[: steps // 10] for name, values in history.items()})
-
-
-def loss_curves(networks: Mapping[str, Autoencoder]) -> dict[str, tuple]:
-    """Name -> (steps, loss of the training crops), for `lib.charts.show_curves`."""
-    return {name: (range(10, n.steps + 1, 10), n.history["loss"]) for name, n in networks.items()}
-
-
-def told_of_training(networks: Mapping[str, Autoencoder]) -> dict[str, float]:
-    """Numbers by name: seconds, steps, and the validation loss after each hundred steps."""
-    numbers = {}
-    for name, trained in networks.items():
-        numbers[f"training, {name}"] = trained.seconds
-        numbers[f"steps, {name}"] = trained.steps
-        for count, loss in enumerate(trained.history["val_loss"][9::10], start=1):
-            numbers[f"validation loss, {name}, {100 * count} steps"] = loss
-    return numbers
 
 
 def hidden_maps(network: keras.Model, image: np.ndarray) -> dict[str, np.ndarray]:

@@ -124,18 +124,6 @@ def test_a_patience_is_tens_of_steps_of_a_network_with_a_sigmoid(patience, loss)
         Recipe(patience=patience, loss=loss or "cross-entropy")
 
 
-def test_what_is_told_of_trainings():
-    losses = [1 / (n + 1) for n in range(21)]  # of 210 steps
-    history = {"loss": losses, "val_loss": [2 * loss for loss in losses], "seconds": [0.5] * 21}
-    networks = {"zeros": autoencoder.Autoencoder(None, history)}
-    assert autoencoder.told_of_training(networks) == {
-        "training, zeros": 10.5, "steps, zeros": 210,
-        "validation loss, zeros, 100 steps": 0.2, "validation loss, zeros, 200 steps": 0.1,
-    }  # fmt: skip
-    steps, shown = autoencoder.loss_curves(networks)["zeros"]
-    assert (steps[0], steps[-1], len(steps)) == (10, 210, 21) and shown == losses
-
-
 def test_hidden_maps_are_what_lies_behind_each_relu():
     network = build(PAIRS, replace(SMALL, filters=(2, 3), normalise=False, padding="same"))
     maps = hidden_maps(network, IMAGE)
