@@ -191,7 +191,7 @@ def files(folder: Path) -> list[str]:
     """Every file of results/, with its digest and the command that made it, its own first line."""
     lines = [row("file", "made by", "SHA-256 begins"), "|---|---|---|"]
     for path in sorted(folder.iterdir()):
-        if path.name not in ("README.md", ".README.md"):
+        if path.name != "README.md" and path.name[0] != ".":
             beside = path.with_suffix(".csv") if path.suffix == ".png" else path
             first = beside.read_text("utf-8").splitlines()[0]
             if not first.startswith("# "):
