@@ -47,8 +47,11 @@ def read_study(path) -> pd.DataFrame:
 
 
 def read_hour(path) -> pd.DataFrame:
-    """What ``make hour`` wrote: a row for each quantity, a column for each run, numbers only."""
-    table = pd.read_csv(path, comment="#", index_col="quantity").drop(columns=["unit", "reference"])
+    """What ``make hour`` wrote: a row for each quantity, columns reference and one for each run.
+
+    Numbers only: what is none is NaN, and quantities without any are dropped.
+    """
+    table = pd.read_csv(path, comment="#", index_col="quantity").drop(columns="unit")
     return table.apply(pd.to_numeric, errors="coerce").dropna(how="all")
 
 

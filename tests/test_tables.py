@@ -265,6 +265,37 @@ def test_fourier_by_hand():
     assert step == [*both, "–", f"{other[0] / own[0]:.0f}"]
 
 
+def hour(file) -> dict[str, dict[str, str]]:
+    """Quantity -> its row as text, by column."""
+    with open(ROOT / "results" / file, newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(line for line in lines if line[0] != "#"))
+    return {row["quantity"]: row for row in rows}
+
+
+def test_the_hour_of_gray_matter_by_hand():
+    found, kept = cells("gray_hour"), hour("04_hour.csv")
+    head, minutes = next(iter(found.items())), found["minutes of training"]
+    runs = ["a sixteenth", "a quarter", "hour", "trained on the test region"]
+    assert head[0].startswith("R1.2, seed 0, commit ") and head[1] == ["reference", *runs]
+    assert minutes == ["–", *[f"{float(kept['training'][run]) / 60:.1f}" for run in runs]]
+    for label, quantity, reference in [
+        ("Dice, network", "Dice, network", "0.914"),
+        ("IoU, network", "IoU, network", "0.841"),
+        ("network ahead of the better chain", "network ahead of the best chain", "–"),
+    ]:
+        dices = [f"{float(kept[quantity][run]):.3f}".replace("-", "−") for run in runs]
+        assert found[label] == [reference, *dices], label
+
+
+def test_the_hour_of_beads_by_hand():
+    found, kept = cells("beads_hour"), hour("07_hour.csv")
+    label = "autoencoder at R3's settings, with the cure"
+    scores = [f"{float(kept[f'{s}, R3 cured']['hour']):.3f}" for s in ("correlation", "RMSE", "F1")]
+    minutes = f"{float(kept['training, R3 cured']['hour']) / 60:.1f}"
+    assert found[label] == [*scores, minutes]
+    assert found["physics network"][3] == found["observed"][3] == "–"
+
+
 def test_the_network_s_parameters_are_the_reference_s():
     numbers = set(re.findall(r"\b\d{1,3}(?:,\d{3})+\b", README))  # test_models.py counts them
     assert numbers == {"8,453,629", "8,447,773", "198,545", "14,913"}

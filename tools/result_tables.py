@@ -53,6 +53,7 @@ KERNELS, SECONDS = ["[4,4,2]", "[6,6,3]", "[16,16,8]"], [2, 4, 8, 16]  # of 06
 
 GRAY_HOUR = {  # row -> quantity of 04's hour
     "Dice, network": "Dice, network",
+    "IoU, network": "IoU, network",
     "Dice, boosted trees": "Dice, boosted trees",
     "Dice, Gaussian, band of thresholds": "Dice, Gaussian, band",
     "Dice, Gaussian, mixture of Gaussians": "Dice, Gaussian, mixture",
@@ -64,8 +65,9 @@ BEADS_HOUR = {  # row -> method of 07's hour
     "autoencoder at R3's settings, plain, ended when black": "R3 plain",
     "autoencoder at quick settings": "zeros",
     "autoencoder at R3's settings, with the cure": "R3 cured",
+    "physics network, told a PSF learned from four pairs": "physics, PSF learned",
     "Richardson-Lucy, fitted plane, then a Gaussian": "Richardson-Lucy, smoothed",
-    "physics network at quick settings": "physics",
+    "physics network": "physics",
 }
 
 
@@ -140,7 +142,7 @@ def kernels(path: Path) -> list[str]:
 
 
 def gray_hour(path: Path) -> list[str]:
-    """A column for each run, the better chain being the best by Dice."""
+    """A column for each run, and the reference's numbers first."""
     table = studies.read_hour(path)
     lines = [row(f"R1.2, {told(path)}", *table), "|---" * (1 + table.shape[1]) + "|"]
     minutes = [number(seconds / 60, 1) for seconds in table.loc["training"]]
@@ -247,6 +249,7 @@ TABLES = {  # name -> function, the files that it is given
     ),
     "kernels": (kernels, "results/06.csv"),
     "fourier": (fourier, "results/fourier_conv.txt"),
+    "gray_hour": (gray_hour, "results/04_hour.csv"),
     "beads_hour": (beads_hour, "results/07_hour.csv"),
     "files": (files, "results"),
 }
