@@ -48,10 +48,12 @@ def scoreboard(
 
 
 def keep_scoreboard(board: pd.DataFrame, path) -> None:
-    """Write `scoreboard`'s rows as JSON, an object each."""
-    rows = board.rename_axis(COLUMNS[0]).reset_index().to_dict("records")
+    """Write `scoreboard`'s rows as JSON, an object each, null where the reference says nothing."""
+    rows = board.rename_axis(COLUMNS[0]).reset_index()
+    rows = rows.astype(object).where(rows.notna(), None).to_dict("records")
     with whole(path) as new:
-        new.write_text(json.dumps(rows, indent=1, ensure_ascii=False), encoding="utf-8")
+        text = json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False)
+        new.write_text(text, encoding="utf-8")
 
 
 def read_scoreboard(path) -> pd.DataFrame:

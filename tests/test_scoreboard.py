@@ -59,6 +59,15 @@ def test_what_is_kept_is_read_again(tmp_path):
     assert first == {"quantity": "Dice, network", "unit": "", "reference": 0.75, "here": 0.5}
 
 
+def test_no_reference_is_null_and_not_a_nan_that_only_python_reads(tmp_path):
+    board = scoreboard({"Dice": 0.5, "IoU": 0.25}, {"Dice": 0.75})
+    keep_scoreboard(board, tmp_path / "04.json")
+    first, second = json.loads(
+        (tmp_path / "04.json").read_text("utf-8"), parse_constant=pytest.fail
+    )
+    assert first["reference"] == 0.75 and second["reference"] is None
+
+
 @pytest.mark.parametrize("text", ["{", "[1]", '{"Dice": 1}', '[{"quantity": "Dice"}]', "3"])
 def test_a_file_of_anything_else_is_named(tmp_path, text):
     (tmp_path / "07.json").write_text(text)

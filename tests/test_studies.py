@@ -48,11 +48,12 @@ def test_an_hour_s_table_is_read_as_numbers(tmp_path):
     lines += ["training,s,,60,240", "shape,,any,(2),(3)", '"Dice, net",,0.9,0.5,0.75']
     (tmp_path / "07_hour.csv").write_text("\n".join(lines) + "\n")
     table = read_hour(tmp_path / "07_hour.csv")
+    runs = table[["short", "hour"]]
     assert table.index.tolist() == ["training", "Dice, net"]
-    assert table[["short", "hour"]].to_dict("list") == {"short": [60, 0.5], "hour": [240, 0.75]}
+    assert runs.to_dict("list") == {"short": [60, 0.5], "hour": [240, 0.75]}
     np.testing.assert_array_equal(table["reference"], [np.nan, 0.9])
     assert list(table) == ["reference", "short", "hour"]
-    curves = curves_over_runs(table, "training", {"network": "Dice, net"})
+    curves = curves_over_runs(runs, "training", {"network": "Dice, net"})
     assert [list(values) for values in curves["network"]] == [[60, 240], [0.5, 0.75]]
     with pytest.raises(KeyError, match="IoU"):
         curves_over_runs(table, "training", {"network": "IoU"})
