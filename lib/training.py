@@ -114,16 +114,21 @@ def _goes_on_at(records: Records, model: keras.Model, epochs: int, resume: bool)
 
 def _about(model: keras.Model, dataset: PatchDataset) -> dict:
     """What makes a training another one, as far as it can be told."""
-    loss, optimizer = model.loss, model.optimizer.get_config()
-    settings = loss.get_config() if hasattr(loss, "get_config") else ""
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
-    about = {"loss": f"{name} {settings}".strip(), "optimizer": type(model.optimizer).__name__}
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of mixed precision
+    settings = model.loss.get_config() if hasattr(model.loss, "get_config") else ""
+    about = {"loss": f"{_name(model.loss)} {settings}".strip(), "optimizer": _name(optimizer)}
+    optimizer = optimizer.get_config()
     optimizer.pop("name")  # Keras counts them
     if isinstance(optimizer["learning_rate"], float):  # no schedule
         about["learning_rate"] = optimizer.pop("learning_rate")
     for setting, value in optimizer.items():
         about[f"the optimizer's {setting}"] = value
     return about | {key: getattr(dataset, key) for key in ("batch_size", "batches", "seed")}
+
+
+def _name(value) -> str:
+    """Of a function, of an object's class, or the text itself."""
+    return value if isinstance(value, str) else getattr(value, "__name__", type(value).__name__)
 
 
 def _bar(batches: int, progress: bool) -> tqdm:

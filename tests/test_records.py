@@ -178,6 +178,25 @@ OTHERS = {
 }
 
 
+def test_a_training_in_mixed_precision_goes_on_scale_and_all(tmp_path):
+    """Keras wraps the optimizer then; a scale that doubles every two steps shows in the weights."""
+
+    def mixed():
+        model, scaled = network(), keras.optimizers.LossScaleOptimizer
+        model.compile(scaled(adam(0.01, 15), dynamic_growth_steps=2), loss="mse")
+        return model
+
+    model, history = fit(tmp_path / "whole", mixed())
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "broken", mixed(), halt=8)
+    again, gone_on = fit(tmp_path / "broken", mixed(), resume=True)
+    assert gone_on == history
+    variables = zip(model.optimizer.variables, again.optimizer.variables, strict=True)
+    for here, there in [*variables, *zip(model.variables, again.variables, strict=True)]:
+        np.testing.assert_array_equal(here, there)
+    assert float(again.optimizer.dynamic_scale) == 2**15 * 2**7  # 15 steps
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_another_training_is_refused_and_what_differs_named(tmp_path, name):
     compiled, given, says = OTHERS[name]
