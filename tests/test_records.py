@@ -111,6 +111,25 @@ def test_a_kill_while_the_state_is_written_costs_one_epoch(tmp_path):
     assert rows(tmp_path / "killed")[1] == pytest.approx(rows(tmp_path / "whole")[1])
 
 
+def test_a_training_in_mixed_precision_goes_on_scale_and_all(tmp_path):
+    """Keras wraps the optimizer then; a scale that doubles every two steps shows in the weights."""
+
+    def mixed():
+        model, scaled = network(), keras.optimizers.LossScaleOptimizer
+        model.compile(scaled(adam(0.01, 15), dynamic_growth_steps=2), loss="mse")
+        return model
+
+    model, history = fit(tmp_path / "whole", mixed())
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "broken", mixed(), halt=8)
+    again, gone_on = fit(tmp_path / "broken", mixed(), resume=True)
+    assert gone_on == history
+    variables = zip(model.optimizer.variables, again.optimizer.variables, strict=True)
+    for here, there in [*variables, *zip(model.variables, again.variables, strict=True)]:
+        np.testing.assert_array_equal(here, there)
+    assert float(again.optimizer.dynamic_scale) == 2**15 * 2**7  # 15 steps
+
+
 def test_what_a_callback_counts_goes_on(tmp_path):
     def stopping():
         return keras.callbacks.EarlyStopping("loss", min_delta=10, patience=3)
@@ -176,25 +195,6 @@ OTHERS = {
     "monitor": ({}, {"validation": None}, "monitor val_loss, now loss"),
     "callbacks": ({}, {"callbacks": [Halt(9)]}, r"callbacks \[\], now \['Halt'\]"),
 }
-
-
-def test_a_training_in_mixed_precision_goes_on_scale_and_all(tmp_path):
-    """Keras wraps the optimizer then; a scale that doubles every two steps shows in the weights."""
-
-    def mixed():
-        model, scaled = network(), keras.optimizers.LossScaleOptimizer
-        model.compile(scaled(adam(0.01, 15), dynamic_growth_steps=2), loss="mse")
-        return model
-
-    model, history = fit(tmp_path / "whole", mixed())
-    with pytest.raises(KeyboardInterrupt):
-        fit(tmp_path / "broken", mixed(), halt=8)
-    again, gone_on = fit(tmp_path / "broken", mixed(), resume=True)
-    assert gone_on == history
-    variables = zip(model.optimizer.variables, again.optimizer.variables, strict=True)
-    for here, there in [*variables, *zip(model.variables, again.variables, strict=True)]:
-        np.testing.assert_array_equal(here, there)
-    assert float(again.optimizer.dynamic_scale) == 2**15 * 2**7  # 15 steps
 
 
 @pytest.mark.parametrize("name", OTHERS)
