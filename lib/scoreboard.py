@@ -64,11 +64,15 @@ def read_scoreboard(path) -> pd.DataFrame:
     """
     try:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
-        table = {row[COLUMNS[0]]: [row[name] for name in COLUMNS[1:]] for row in rows}
+        if not isinstance(rows, list):
+            raise TypeError("no list")
+        columns = [{row[COLUMNS[0]]: row[name] for row in rows} for name in COLUMNS[1:]]
+        units, references, here = columns
+        known = {name: value for name, value in references.items() if value is not None}
+        return scoreboard(here, known, units)
     except (ValueError, TypeError, KeyError) as error:
         message = f"{path} holds no scoreboard, rows of {', '.join(COLUMNS)}"
         raise ValueError(f"{message} ({type(error).__name__}: {error})") from error
-    return pd.DataFrame.from_dict(table, orient="index", columns=COLUMNS[1:], dtype=object)
 
 
 def numbers_of(board: pd.DataFrame) -> dict[str, float]:

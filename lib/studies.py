@@ -42,8 +42,7 @@ def table_of(numbers, columns: Sequence[str]) -> pd.DataFrame:
 
 def read_study(path) -> pd.DataFrame:
     """A study's table, one row for each seed; empty where no study was made yet."""
-    path = Path(path)
-    return pd.read_csv(path, comment="#") if path.exists() else pd.DataFrame()
+    return _table(path) if Path(path).exists() else pd.DataFrame()
 
 
 def read_hour(path) -> pd.DataFrame:
@@ -51,8 +50,15 @@ def read_hour(path) -> pd.DataFrame:
 
     Numbers only: what is none is NaN, and quantities without any are dropped.
     """
-    table = pd.read_csv(path, comment="#", index_col="quantity").drop(columns="unit")
+    table = _table(path).set_index("quantity").drop(columns="unit")
     return table.apply(pd.to_numeric, errors="coerce").dropna(how="all")
+
+
+def _table(path) -> pd.DataFrame:
+    """A CSV without its first lines, those that begin with #."""
+    lines = Path(path).read_text("utf-8").splitlines()
+    first = [line[:1] == "#" for line in lines].index(False)
+    return pd.read_csv(path, skiprows=first)
 
 
 def curves_over_runs(table: pd.DataFrame, x: str, names: Mapping[str, str]) -> dict[str, tuple]:

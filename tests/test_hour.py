@@ -116,6 +116,14 @@ def test_other_settings_or_another_code_begin_anew(project, change):
     assert state["begun"] == 0 and state["settings"]["RESUME"] is True
 
 
+def test_what_was_begun_otherwise_is_kept_beside(project):
+    place = project / "build" / "hour" / "07_hour" / "hour"
+    for words in ["STEPS=2"], ["STEPS=3"]:
+        assert an_hour(project, *words).run() == 1
+    kept = json.loads((place.with_name("hour.before") / "run.json").read_text())
+    assert kept["settings"]["STEPS"] == 2
+
+
 def test_what_is_committed_meanwhile_costs_nothing(project, monkeypatch):
     (project / "data" / "go").write_text("")
     first = an_hour(project)
@@ -158,6 +166,8 @@ def test_rows_of_several_runs_are_joined_by_their_names():
         ("short: {SEED: 1}", None, "07.yaml: one of the runs has to be called 'hour'"),
         ("hour: {SEED: 1, OTHER: 2}", None, "no parameter OTHER"),
         ("hour: {STEPS: 1}", None, "'hour' has no SEED"),
+        ("hour: {SEED: null}", None, "'hour' has no SEED that is a whole number"),
+        ("hour: {SEED: 1}\nyes: {SEED: 1}", None, "a run is called True; give letters"),
         ("hour: {SEED: 1}", "07_iou", "AS=07_iou: give 07_hour or 07_hour_word"),
         ("hour: {SEED: 1}\nunit: {SEED: 1}", None, "a run is called 'unit'; give letters"),
         ("hour: {SEED: 1}\n../b: {SEED: 1}", None, r"a run is called '\.\./b'; give letters"),
@@ -202,5 +212,6 @@ def test_resume_is_no_parameter_of_an_hour(project):
 def test_a_state_that_cannot_be_read_begins_anew(project):
     place = project / "build" / "hour" / "07_hour" / "hour"
     place.mkdir(parents=True)
-    (place / "run.json").write_text(json.dumps({"begun": 3}))
-    assert an_hour(project)._state("hour")["begun"] == 0
+    for state in ('{"begun": 3}', "[]", "x", "null"):
+        (place / "run.json").write_text(state)
+        assert an_hour(project)._state("hour")["begun"] == 0

@@ -82,6 +82,12 @@ def test_what_failed_says_so_and_what_it_lacks_is_left_out(tmp_path):
     assert 'class="state bad"' in page and "<img" not in page and "<table" not in page
 
 
+def test_a_scoreboard_that_cannot_be_read_costs_its_table_alone(tmp_path, notebook):
+    (tmp_path / "07.json").write_text("{")
+    page, words = written(tmp_path, notebook)
+    assert "07.json holds no scoreboard" in words and 'class="first"' in page
+
+
 def test_every_notebook_here_has_question_answer_and_title():
     import nbformat
 

@@ -59,6 +59,14 @@ def test_what_is_kept_is_read_again(tmp_path):
     assert first == {"quantity": "Dice, network", "unit": "", "reference": 0.75, "here": 0.5}
 
 
+@pytest.mark.parametrize("value", ["null", "NaN"])
+def test_rows_without_a_number_are_refused(tmp_path, value):
+    row = f'{{"quantity": "F1", "unit": "", "reference": null, "here": {value}}}'
+    (tmp_path / "04.json").write_text(f"[{row}]")
+    with pytest.raises(ValueError, match=r"04\.json holds no scoreboard"):
+        read_scoreboard(tmp_path / "04.json")
+
+
 def test_no_reference_is_null_and_not_a_nan_that_only_python_reads(tmp_path):
     board = scoreboard({"Dice": 0.5, "IoU": 0.25}, {"Dice": 0.75})
     keep_scoreboard(board, tmp_path / "04.json")

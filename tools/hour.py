@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -66,7 +67,8 @@ class Hour:
         if MAIN not in runs:
             sys.exit(f"{file.name}: one of the runs has to be called {MAIN!r}")
         for run in runs:
-            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9 ]*", str(run)) or run in COLUMNS:
+            named = isinstance(run, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9 ]*", run)
+            if not named or run in COLUMNS:
                 rule = f"letters, digits and blanks, none of {', '.join(COLUMNS)}"
                 sys.exit(f"{file.name}: a run is called {run!r}; give {rule}")
         return runs
@@ -77,19 +79,21 @@ class Hour:
             sys.exit(f"RESUME={given['RESUME']}: an hour's run sets it, so do not give it")
         settings = {**own, **given, "RESUME": True}
         check_names(self.path, settings)
-        if "SEED" not in settings:
-            sys.exit(f"{self.number}.yaml: {run!r} has no SEED: say which seed it is")
         try:
-            return json.loads(json.dumps(settings, allow_nan=False))  # as it is kept
+            settings = json.loads(json.dumps(settings, allow_nan=False))  # as it is kept
         except (TypeError, ValueError) as error:
             sys.exit(f"{self.number}.yaml: {run!r} has a setting that is none: {error}")
+        if not isinstance(settings.get("SEED"), int):
+            sys.exit(f"{self.number}.yaml: {run!r} has no SEED that is a whole number")
+        return settings
 
     def _one(self, run: str) -> tuple[str, str]:
         """(what is told of a run, fault or ""); it goes on from where it was."""
         state, place = self._state(run), self._place(run)
-        if "told" in state:
+        if "told" in state and self._board(run).exists():
             return state["told"], ""
         if not state["begun"]:
+            set_aside(place)
             workplace(self.root, place, [f"{self.number}.csv"])
         state["begun"] += 1
         self._keep(run, state)
@@ -107,7 +111,11 @@ class Hour:
         """What a run has to leave, and has not."""
         if run == MAIN and not pictures(notebook):
             return "it shows no picture"
-        return "" if self._board(run).exists() else f"it left no ../build/{self.number}.json"
+        try:
+            read_scoreboard(self._board(run))
+        except (OSError, ValueError) as error:
+            return f"it left no rows in ../build/{self.number}.json ({error})"
+        return ""
 
     def _tell(self, run: str, begun: int, seconds: float) -> str:
         again = f" since it was begun for time {begun}" if begun > 1 else ""
@@ -123,10 +131,12 @@ class Hour:
     def _state(self, run: str) -> dict:
         """Settings, code, how often it was begun and, once it has ended, what is told of it."""
         fresh = {"settings": self.runs[run], "code": self.code, "begun": 0}
-        file = self._place(run) / "run.json"
-        known = json.loads(file.read_text("utf-8")) if file.exists() else fresh
-        same = all(known.get(name) == fresh[name] for name in ("settings", "code"))
-        return known if same else fresh
+        try:
+            known = json.loads((self._place(run) / "run.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return fresh
+        own = isinstance(known, dict) and [known.get(name) for name in ("settings", "code")]
+        return known if own == [fresh["settings"], fresh["code"]] else fresh
 
     def _keep(self, run: str, state: dict) -> None:
         with whole(self._place(run) / "run.json") as new:
@@ -144,6 +154,14 @@ class Hour:
         for run in boards:
             (self._place(run) / "run.json").unlink()
         print(f"results/{self.name}.csv and .png: {', '.join(boards)}")
+
+
+def set_aside(place: Path) -> None:
+    """What was begun with other settings or code is kept once, in ``NAME.before``."""
+    if place.exists():
+        before = place.with_name(f"{place.name}.before")
+        shutil.rmtree(before, ignore_errors=True)
+        place.rename(before)
 
 
 def join(boards: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -164,9 +182,9 @@ def code(root: Path, path: Path) -> str:
 
 
 def commit(root: Path, path: Path) -> str:
-    """The commit that runs, "-dirty" behind it where the notebook or lib/ differ from it."""
+    """The commit that runs, "-dirty" where the notebook, notebooks/hour or lib/ differ from it."""
     command = ["git", "describe", "--always", "--exclude=*"]
-    changed = ["git", "status", "--porcelain", "--", str(path), "lib"]
+    changed = ["git", "status", "--porcelain", "--", str(path), "notebooks/hour", "lib"]
     try:
         done = [
             subprocess.run(c, cwd=root, capture_output=True, text=True, check=True).stdout.strip()

@@ -67,8 +67,10 @@ def _section(folder: Path, entry: Entry) -> str:
     if entry.figures:
         parts.append(_pictures(entry.figures, thumbnail(entry.notebook)))
     board = folder / f"{entry.page.stem[:2]}.json"
-    if board.exists():
-        parts.append(_table(board))
+    try:
+        parts.append(_table(board) if board.exists() else "")
+    except ValueError as error:
+        parts.append(f'<p class="state bad">{html.escape(str(error))}</p>')
     return "".join([*parts, "</section>"])
 
 

@@ -194,13 +194,19 @@ def files(folder: Path) -> list[str]:
     lines = [row("file", "made by", "SHA-256 begins"), "|---|---|---|"]
     for path in sorted(folder.iterdir()):
         if path.name != "README.md" and path.name[0] != ".":
-            beside = path.with_suffix(".csv") if path.suffix == ".png" else path
-            first = beside.read_text("utf-8").splitlines()[0]
-            if not first.startswith("# "):
-                raise TableError(f"{path.name} does not begin with the command that made it")
-            command = f"`{first[2:].strip()}`"
-            lines.append(row(f"[{path.name}]({path.name})", command, digest(path)))
+            lines.append(row(f"[{path.name}]({path.name})", f"`{made_by(path)}`", digest(path)))
     return lines
+
+
+def made_by(path: Path) -> str:
+    """The first line of a file; a picture's command stands in the table beside it."""
+    beside = path.with_suffix(".csv") if path.suffix == ".png" else path
+    if not beside.exists():
+        return "?"
+    first = beside.read_text("utf-8").partition("\n")[0]
+    if not first.startswith("# "):
+        raise TableError(f"{beside.name} does not begin with the command that made {path.name}")
+    return first[2:].strip()
 
 
 def digest(path: Path) -> str:
