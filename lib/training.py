@@ -115,13 +115,13 @@ def _goes_on_at(records: Records, model: keras.Model, epochs: int, resume: bool)
 def _about(model: keras.Model, dataset: PatchDataset) -> dict:
     """What makes a training another one, as far as it can be told."""
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of mixed precision
-    settings = model.loss.get_config() if hasattr(model.loss, "get_config") else ""
-    about = {"loss": f"{_name(model.loss)} {settings}".strip(), "optimizer": _name(optimizer)}
-    optimizer = optimizer.get_config()
-    optimizer.pop("name")  # Keras counts them
-    if isinstance(optimizer["learning_rate"], float):  # no schedule
-        about["learning_rate"] = optimizer.pop("learning_rate")
-    for setting, value in optimizer.items():
+    loss = model.loss.get_config() if hasattr(model.loss, "get_config") else ""
+    about = {"loss": f"{_name(model.loss)} {loss}".strip(), "optimizer": _name(optimizer)}
+    settings = optimizer.get_config()
+    settings.pop("name")  # Keras counts them
+    if isinstance(settings["learning_rate"], float):  # no schedule
+        about["learning_rate"] = settings.pop("learning_rate")
+    for setting, value in settings.items():
         about[f"the optimizer's {setting}"] = value
     return about | {key: getattr(dataset, key) for key in ("batch_size", "batches", "seed")}
 

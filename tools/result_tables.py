@@ -199,7 +199,7 @@ def files(folder: Path) -> list[str]:
 
 
 def made_by(path: Path) -> str:
-    """The first line of a file; a picture's command stands in the table beside it."""
+    """The first line of a file; of a picture that of the table beside it, "?" without one."""
     beside = path.with_suffix(".csv") if path.suffix == ".png" else path
     if not beside.exists():
         return "?"
